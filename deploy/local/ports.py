@@ -1,0 +1,28 @@
+"""Free loopback ports."""
+
+import random
+import socket
+
+# Below Linux's default range for outgoing connections (32768-60999), so that no client connection
+# takes a port between the moment it is chosen and the moment its server binds it.
+_FIRST, _LAST = 20_000, 32_000
+_TRIES = 200
+
+
+def is_free(port: int) -> bool:
+    """Whether nothing is bound to this port of 127.0.0.1 now."""
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def free_ports(count: int = 1) -> int:
+    """The first of `count` neighbouring free ports; OSError when none are found."""
+    for _ in range(_TRIES):
+        first = random.SystemRandom().randint(_FIRST, _LAST)
+        if all(is_free(first + n) for n in range(count)):
+            return first
+    raise OSError("no free loopback port found")

@@ -1,0 +1,116 @@
+"""Every process of ReqRun, and every setting it gets, as data.
+
+A setting is a template over the facts of one stack (stack.py): `{port[…]}`, `{password[…]}` and
+`{key[…]}`. A process that is not here does not run; a setting that is not here is not given.
+"""
+
+import msgspec
+
+INTERNAL = "INTERNAL_PORT"
+PUBLIC = "PORT"
+
+
+class Process(msgspec.Struct, frozen=True, kw_only=True):
+    """`python -m services.<service> <role> …`. `ports`: the settings that name its own ports."""
+
+    name: str
+    service: str
+    role: tuple[str, ...]
+    settings: dict[str, str]
+    ports: tuple[str, ...] = (INTERNAL,)
+
+
+_POSTGRESQL = "@127.0.0.1:{port[postgresql]}"
+_RABBITMQ = "@127.0.0.1:{port[rabbitmq]}/"
+_SIMULATOR = {
+    "SIMULATOR_URL": "http://127.0.0.1:{port[simulator]}/v1",
+    "OPEN_HOSTS": "127.0.0.1",
+}
+_ASK_ACCOUNTS = {"ACCOUNTS_URL": "http://127.0.0.1:{port[accounts-internal]}"}
+_VERIFY = {"SERVICE_PUBLIC_KEYS": "{key[service_public_keys]}"}
+_REDIS = {"REDIS_URL": "redis://:{password[redis]}@127.0.0.1:{port[redis]}/0"}
+
+_GATEWAY = {
+    "LEDGER_URL": "postgresql://reqrun_gateway:{password[gateway]}" + _POSTGRESQL + "/requests",
+    "BROKER_URL": "amqp://gateway:{password[gateway]}" + _RABBITMQ,
+    "API_KEY_PEPPER": "{key[pepper]}",
+    "SERVICE_KEY": "{key[gateway]}",
+    "SERVICE_KEY_ID": "{key[gateway_id]}",
+    "SEALING_KEYS": "{key[data_plane]}",
+    **_REDIS,
+    **_ASK_ACCOUNTS,
+    **_VERIFY,
+}
+_EXECUTOR = {
+    "LEDGER_URL": "postgresql://reqrun_executor:{password[executor]}" + _POSTGRESQL + "/requests",
+    "BROKER_URL": "amqp://executor:{password[executor]}" + _RABBITMQ,
+    "SEALING_KEYS": "{key[executor_sealing]},{key[data_plane]}",
+    "SERVICE_KEY": "{key[executor]}",
+    "SERVICE_KEY_ID": "{key[executor_id]}",
+    **_REDIS,
+    **_ASK_ACCOUNTS,
+    **_VERIFY,
+    **_SIMULATOR,
+}
+_ACCOUNTS = {
+    "DATABASE_URL": "postgresql://reqrun_accounts:{password[accounts]}" + _POSTGRESQL + "/accounts",
+    "BROKER_URL": "amqp://accounts:{password[accounts]}" + _RABBITMQ,
+    "API_KEY_PEPPER": "{key[pepper]}",
+    "EXECUTOR_PUBLIC_KEY": "{key[executor_public]}",
+    "DATA_PLANE_PUBLIC_KEY": "{key[data_plane_public]}",
+    **_VERIFY,
+    **_SIMULATOR,
+}
+_BILLING = {
+    "DATABASE_URL": "postgresql://reqrun_billing:{password[billing]}" + _POSTGRESQL + "/billing",
+    "BROKER_URL": "amqp://billing:{password[billing]}" + _RABBITMQ,
+}
+
+PROCESSES = (
+    Process(
+        name="simulator",
+        service="executor",
+        role=("simulator",),
+        settings={},
+        ports=(INTERNAL, PUBLIC),
+    ),
+    Process(name="accounts", service="accounts", role=("web",), settings=_ACCOUNTS),
+    Process(name="accounts-worker", service="accounts", role=("worker",), settings=_ACCOUNTS),
+    Process(name="billing-worker", service="billing", role=("worker",), settings=_BILLING),
+    Process(name="dispatcher", service="executor", role=("dispatcher",), settings=_EXECUTOR),
+    Process(name="executor", service="executor", role=("worker",), settings=_EXECUTOR),
+    Process(
+        name="gateway",
+        service="gateway",
+        role=("web",),
+        settings=_GATEWAY,
+        ports=(INTERNAL, PUBLIC),
+    ),
+)
+
+
+def _migration(service: str, database: str) -> Process:
+    """Run by the role that owns the database."""
+    owner = f"postgresql://reqrun_{database}_owner:{{owner[{database}]}}"
+    return Process(
+        name=f"{service}-migrate",
+        service=service,
+        role=("migrate",),
+        settings={"MIGRATION_URL": f"{owner}{_POSTGRESQL}/{database}"},
+        ports=(),
+    )
+
+
+MIGRATIONS = (
+    _migration("gateway", "requests"),
+    _migration("accounts", "accounts"),
+    _migration("billing", "billing"),
+)
+
+SEED = Process(
+    name="seed",
+    service="accounts",
+    role=("seed-demo", "--again", "--json"),
+    settings=_ACCOUNTS,
+    ports=(),
+)

@@ -1,0 +1,1 @@
+"""Private PostgreSQL, RabbitMQ and Redis: own folder, loopback only, nothing of the system's."""

@@ -1,0 +1,1 @@
+"""Code that services share: `common` for everyone, `ledger` for the execution plane."""

@@ -1,0 +1,96 @@
+"""Group commit: many callers, one statement (docs/decisions, measured in bench/).
+
+Callers `await batch(item)`. While one batch is under way, arrivals wait; when it ends, all that
+wait (up to `limit`) go together. There is no timer, so a lone caller pays nothing; only after a
+large batch the next one waits for one turn of the event loop more, so that callers released
+together come back together.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Generic, TypeVar
+
+from prometheus_client import Histogram
+
+from libs.common.errors import Unavailable
+from libs.common.metrics import BATCH_BUCKETS
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+BATCH_SIZE: Final = Histogram(
+    "reqrun_batch_size_items", "Items a batch", ["batch"], buckets=BATCH_BUCKETS
+)
+
+
+class Batch(Generic[Item, Answer]):
+    """Collects items and runs them together.
+
+    `run` answers one result an item, in order; a result that is an exception is raised to its
+    caller alone. When `run` itself raises, every caller of that batch gets the error. Cancelling a
+    caller never cancels the batch. `limit`: items a batch; `queue_limit`: callers that may wait;
+    `workers`: batches at once.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Sequence[Item]], Awaitable[Sequence[Answer | Exception]]],
+        *,
+        name: str,
+        limit: int = 64,
+        queue_limit: int = 10_000,
+        workers: int = 1,
+    ) -> None:
+        self._run, self._limit, self._queue_limit = run, limit, queue_limit
+        self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
+        self._idle = workers
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sizes = BATCH_SIZE.labels(name)
+
+    async def __call__(self, item: Item) -> Answer:
+        """The item's result. Raises what `run` raised for it, or Unavailable when too many wait."""
+        if len(self._waiting) >= self._queue_limit:
+            raise Unavailable("Too many requests are waiting here. Try again in a second.")
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if self._idle:
+            self._idle -= 1
+            task = asyncio.create_task(self._work())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return await future
+
+    async def drain(self) -> None:
+        """Wait until nothing is waiting or under way."""
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+
+    async def _work(self) -> None:
+        try:
+            while self._waiting:
+                batch = self._take()
+                await self._settle(batch)
+                if len(batch) > self._limit // 2:
+                    await asyncio.sleep(0)
+        finally:
+            self._idle += 1
+
+    def _take(self) -> list[tuple[Item, asyncio.Future[Answer]]]:
+        size = min(self._limit, len(self._waiting))
+        batch = [self._waiting.popleft() for _ in range(size)]
+        self._sizes.observe(size)
+        return batch
+
+    async def _settle(self, batch: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
+        try:
+            answers = await self._run([item for item, _ in batch])
+        except Exception as error:  # noqa: BLE001  # it belongs to the callers
+            answers = [error] * len(batch)
+        for (_, future), answer in zip(batch, answers, strict=True):
+            if future.done():
+                continue  # its caller was cancelled; the work was done all the same
+            if isinstance(answer, Exception):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)

@@ -1,0 +1,133 @@
+"""One connection to the broker, kept open."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+from types import TracebackType
+from typing import Final, Generic, Self, TypeVar
+
+import aio_pika
+from aio_pika.abc import AbstractConnection
+from prometheus_client import Counter
+
+from libs.common import logs
+from libs.common.broker.rabbitmq.declare import declare_topology
+from libs.common.pauses import growing
+from libs.common.settings import Secret
+
+log = logs.get(__name__)
+
+BROKER_CONNECTED: Final = "broker_connected"
+BROKER_CONNECTION_FAILED: Final = "broker_connection_failed"
+BROKER_CONNECTION_ENDED: Final = "broker_connection_ended"
+
+SESSIONS: Final = Counter("reqrun_broker_sessions_total", "Broker sessions opened", ["link"])
+
+# Seconds. The library gives up on a silent connection after three heartbeats and a bit.
+_HEARTBEAT: Final = 10
+_CONNECT_SECONDS: Final = 5.0
+_PREPARE_SECONDS: Final = 10.0
+# More than the two seconds for which the library itself waits for the broker's last word.
+_CLOSE_SECONDS: Final = 3.0
+_FIRST_PAUSE: Final = timedelta(milliseconds=200)
+_LONGEST_PAUSE: Final = timedelta(seconds=5)
+
+Session = TypeVar("Session")
+End = Callable[[], None]
+"""Ends the session; may be called from anywhere, any number of times."""
+
+
+class Link(Generic[Session]):
+    """Keeps one session open, as long as the `async with` lasts.
+
+    `prepare(connection, end)` builds the session on a fresh connection whose topology is declared;
+    it registers `end` with everything whose loss makes the session worthless. Entering does not
+    wait for the broker: a service starts, and is not ready, while the broker is down.
+    """
+
+    def __init__(
+        self,
+        url: Secret,
+        *,
+        name: str,
+        prepare: Callable[[AbstractConnection, End], Awaitable[Session]],
+        on_session: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`name` is shown in RabbitMQ's list of connections. `on_session`: a new one is open."""
+        self._url, self._name, self._prepare = url, name, prepare
+        self._on_session = on_session
+        self._session: Session | None = None
+        self._ended = asyncio.Event()
+        self._keeper: asyncio.Task[None] | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+
+    @property
+    def session(self) -> Session | None:
+        """What `prepare` made; None while there is no connection."""
+        return self._session
+
+    def end_session(self) -> None:
+        """The session is of no use any more; a new one is opened."""
+        self._ended.set()
+
+    async def __aenter__(self) -> Self:
+        """Begin to connect."""
+        self._keeper = asyncio.create_task(self._keep_open())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the connection; never waits longer than a few seconds for the broker."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._keeper
+
+    async def _keep_open(self) -> None:
+        pauses = growing(_FIRST_PAUSE, _LONGEST_PAUSE)
+        while True:
+            try:
+                await self._live_one_session()
+                pauses = growing(_FIRST_PAUSE, _LONGEST_PAUSE)
+                log.warning(BROKER_CONNECTION_ENDED, channel=self._name)
+            except Exception as error:  # whatever it was, the next try may succeed
+                log.warning(BROKER_CONNECTION_FAILED, channel=self._name, exc_info=error)
+            await asyncio.sleep(next(pauses))
+
+    async def _live_one_session(self) -> None:
+        connection = await aio_pika.connect(
+            self._url.reveal(),
+            timeout=_CONNECT_SECONDS,
+            heartbeat=_HEARTBEAT,
+            client_properties={"connection_name": self._name},
+        )
+        self._ended = ended = asyncio.Event()
+        try:
+            connection.close_callbacks.add(lambda *_: ended.set())
+            async with asyncio.timeout(_PREPARE_SECONDS):
+                await declare_topology(connection)
+                self._session = await self._prepare(connection, ended.set)
+            SESSIONS.labels(self._name).inc()
+            log.info(BROKER_CONNECTED, channel=self._name)
+            self._on_session()
+            await ended.wait()
+        finally:
+            self._session = None
+            await self._close(connection)
+
+    async def _close(self, connection: AbstractConnection) -> None:
+        """A frozen broker must not hold us: past the time, closing goes on in the background."""
+        task = asyncio.create_task(_close_quietly(connection))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+        await asyncio.wait([task], timeout=_CLOSE_SECONDS)
+
+
+async def _close_quietly(connection: AbstractConnection) -> None:
+    with suppress(Exception):
+        await connection.close()

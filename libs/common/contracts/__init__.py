@@ -1,0 +1,1 @@
+"""What crosses between services: events, questions and answers, typed. Plain data, no behaviour."""

@@ -1,0 +1,156 @@
+"""PostgreSQL through SQLAlchemy: for accounts, billing and the outbox. The ledger has its own way.
+
+`Database.transaction()` is the only way to a session: the indented block is the transaction. Every
+session is bounded on the server (statements, locks, idling in a transaction, dead peers) and in the
+client (`command_timeout`), because without that a frozen server is waited for without end.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from types import TracebackType
+from typing import Final, Self
+
+import msgspec
+from sqlalchemy import MetaData, event, text
+from sqlalchemy.engine import ExceptionContext, make_url
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+
+from libs.common.settings import Secret
+
+DRIVER: Final = "postgresql+asyncpg"
+
+# Constraints are named by rule, so that migrations can name them too.
+NAMING: Final = {
+    "ix": "ix_%(column_0_N_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+# SQLSTATE read_only_sql_transaction: this server is not the primary any more.
+_READ_ONLY: Final = "25006"
+_SAFE_COMMITS: Final = frozenset({"on", "remote_apply"})
+_READY_SECONDS: Final = 1.0
+
+
+class NotDurable(Exception):
+    """The server is set up to forget what it has acknowledged; the text names the setting."""
+
+
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """How long things may take. `connections`: at most, for the process. `wait`: for one of them.
+
+    `idle` bounds a transaction in which we do nothing; a relay publishes in one.
+    """
+
+    statement: timedelta = timedelta(seconds=5)
+    lock: timedelta = timedelta(seconds=2)
+    idle: timedelta = timedelta(seconds=15)
+    connect: timedelta = timedelta(seconds=5)
+    wait: timedelta = timedelta(seconds=2)
+    connections: int = 8
+
+
+BOUNDS: Final = Bounds()
+
+
+def new_metadata() -> MetaData:
+    """For a service's own `Base`; one each, so that two services may name a table alike."""
+    return MetaData(naming_convention=NAMING)
+
+
+class Database:
+    """Hands out transactions. There is no other way to get a session."""
+
+    def __init__(self, url: Secret, *, application: str, bounds: Bounds = BOUNDS) -> None:
+        """`url`: `postgresql://…`. `application`: shown in pg_stat_activity."""
+        target = make_url(url.reveal()).set(drivername=DRIVER)
+        self.name = target.database or ""
+        self._engine = create_async_engine(
+            target,
+            pool_size=bounds.connections,
+            max_overflow=0,
+            pool_timeout=bounds.wait.total_seconds(),
+            pool_pre_ping=True,
+            connect_args=_connect_arguments(application, bounds),
+            # An error's text quotes the statement's parameters, and so what a customer gave us.
+            hide_parameters=True,
+        )
+        event.listen(self._engine.sync_engine, "handle_error", _leave_read_only_server)
+        self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
+
+    async def __aenter__(self) -> Self:
+        """Connects when first used, not here."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close all connections."""
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """Commit at the end of the block, roll back on any exception.
+
+        A commit that fails by timeout or a lost connection is *unknown*, not undone.
+        """
+        async with self._sessions.begin() as tx:
+            yield tx
+
+    async def is_ready(self) -> bool:
+        """Whether it answers within a second."""
+        try:
+            async with asyncio.timeout(_READY_SECONDS), self._engine.connect() as connection:
+                await connection.execute(text("SELECT 1"))
+        except Exception:  # noqa: BLE001  # whatever it was, it is not ready
+            return False
+        return True
+
+    async def check_durability(self) -> None:
+        """For the start: raises NotDurable where a crash could lose an acknowledged commit."""
+        async with self._engine.connect() as connection:
+            for setting, good in _DURABLE.items():
+                value = await connection.scalar(text(f"SHOW {setting}"))
+                if value not in good:
+                    raise NotDurable(f"PostgreSQL runs with {setting} = {value}.")
+
+
+_DURABLE: Final = {
+    "fsync": frozenset({"on"}),
+    "full_page_writes": frozenset({"on"}),
+    "synchronous_commit": _SAFE_COMMITS,
+}
+
+
+def _connect_arguments(application: str, bounds: Bounds) -> dict[str, object]:
+    return {
+        "timeout": bounds.connect.total_seconds(),
+        # Behind the server's own bound, so that the server's clearer error comes first.
+        "command_timeout": bounds.statement.total_seconds() + 1,
+        "server_settings": {
+            "application_name": application,
+            "statement_timeout": _milliseconds(bounds.statement),
+            "lock_timeout": _milliseconds(bounds.lock),
+            "idle_in_transaction_session_timeout": _milliseconds(bounds.idle),
+            "tcp_keepalives_idle": "30",
+            "tcp_keepalives_interval": "10",
+            "tcp_keepalives_count": "3",
+        },
+    }
+
+
+def _milliseconds(duration: timedelta) -> str:
+    return str(round(duration.total_seconds() * 1000))
+
+
+def _leave_read_only_server(context: ExceptionContext) -> None:
+    """After a failover the pool still holds the old primary: drop it and connect anew."""
+    if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+        context.is_disconnect = True

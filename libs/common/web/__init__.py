@@ -1,0 +1,1 @@
+"""HTTP as all services speak it: JSON errors on every path, health, guards."""

@@ -1,0 +1,199 @@
+"""Connections to database `requests`, and what a statement may meet on the way.
+
+A statement either succeeds, or raises `LedgerAway` (nobody knows whether it committed: the same
+call may be made again, every verb is idempotent or fenced), or `ItemRefused` for the one item whose
+value the database does not take.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import Any, Final, TypeAlias, TypeVar
+
+import asyncpg
+
+from libs.common import logs
+from libs.common.errors import AppError, InvalidInput, Unavailable
+
+log = logs.get(__name__)
+
+STATEMENT_RETRIED: Final = "ledger_statement_retried"
+ITEM_REFUSED: Final = "ledger_item_refused"
+
+CONNECT_TIMEOUT: Final = timedelta(seconds=2)
+ACQUIRE_TIMEOUT: Final = timedelta(seconds=1)
+_RETRIES: Final = 3
+_RETRY_AFTER: Final = timedelta(seconds=1)
+
+# Serialization failure and deadlock: run the whole statement again.
+_AGAIN: Final = ("40001", "40P01")
+# Read-only after a failover, or shutting down: this connection is of no more use.
+_STALE: Final = ("25006",)
+# Class 22 (data exception) and 23 (integrity constraint violation): one item's value is to blame.
+_REFUSED: Final = ("22", "23")
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+
+
+class LedgerAway(Unavailable):
+    """PostgreSQL does not answer, or went away in the middle."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The request store does not answer right now. Try again with the same idempotency key.",
+            retry_after=_RETRY_AFTER,
+        )
+
+
+class ItemRefused(InvalidInput):
+    """The database does not take a value of this one item."""
+
+    def __init__(self, sqlstate: str) -> None:
+        super().__init__("A value in this request cannot be stored.")
+        self.sqlstate = sqlstate
+
+
+class DurabilityMissing(Exception):
+    """The server would acknowledge commits that a crash may lose; we do not start on it."""
+
+
+class Database:
+    """A pool of connections to the ledger, with the session settings that its statements need."""
+
+    def __init__(self, url: str, *, name: str, size: int, statement_timeout: timedelta) -> None:
+        """`name`: the application name the server shows; `size`: connections at the most."""
+        self._url, self._size = url, size
+        self._timeout = statement_timeout.total_seconds()
+        self._settings = {
+            "application_name": name,
+            "synchronous_commit": "on",
+            "statement_timeout": str(int(self._timeout * 1000)),
+            "lock_timeout": str(int(self._timeout * 500)),
+            "idle_in_transaction_session_timeout": "10000",
+            "tcp_keepalives_idle": "10",
+            # A generic plan made while `live` was empty scans it for ever (measured: 250 times).
+            "plan_cache_mode": "force_custom_plan",
+            "jit": "off",
+        }
+        self._pool: Pool | None = None
+        self._opening = asyncio.Lock()
+
+    async def close(self) -> None:
+        """Close all connections; those in use get two seconds."""
+        if self._pool is None:
+            return
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT.total_seconds()):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
+
+    async def run(self, work: Callable[[Connection], Awaitable[Answer]]) -> Answer:
+        """Call `work` with a connection. Raises LedgerAway; retries what the server asks to."""
+        for left in range(_RETRIES, -1, -1):
+            try:
+                return await self._once(work)
+            except asyncpg.PostgresError as error:
+                if error.sqlstate not in _AGAIN or not left:
+                    raise
+                log.warning(STATEMENT_RETRIED, sqlstate=error.sqlstate)
+        raise AssertionError("unreachable")  # pragma: no cover
+
+    async def run_batch(
+        self,
+        items: Sequence[Item],
+        work: Callable[[Connection, Sequence[Item]], Awaitable[Sequence[Answer]]],
+    ) -> Sequence[Answer | Exception]:
+        """Run one statement for all items; one item's bad value never fails another's.
+
+        When the server refuses a value, the batch is halved, one half after the other, until the
+        item that is to blame stands alone and gets ItemRefused.
+        """
+        try:
+            return await self.run(lambda connection: work(connection, items))
+        except asyncpg.PostgresError as error:
+            sqlstate = error.sqlstate or ""
+            if not sqlstate.startswith(_REFUSED):
+                raise
+        except asyncpg.DataError:  # the client's encoder refused a value
+            sqlstate = "22000"
+        if len(items) == 1:
+            log.warning(ITEM_REFUSED, sqlstate=sqlstate)
+            return [ItemRefused(sqlstate)]
+        half = len(items) // 2
+        first = await self.run_batch(items[:half], work)
+        return [*first, *await self.run_batch(items[half:], work)]
+
+    async def is_ready(self) -> bool:
+        """Tell whether a statement gets an answer now."""
+        try:
+            await self.run(lambda connection: connection.fetchval("SELECT 1"))
+        except (AppError, asyncpg.PostgresError):
+            return False
+        return True
+
+    async def check_durability(self) -> None:
+        """Raise DurabilityMissing when the server is set to lose acknowledged commits."""
+        for setting, good in (
+            ("fsync", ("on",)),
+            ("full_page_writes", ("on",)),
+            ("synchronous_commit", ("on", "remote_apply")),
+        ):
+            value = await self.run(
+                lambda connection, name=setting: connection.fetchval(f"SHOW {name}")  # type: ignore[misc]
+            )
+            if value not in good:
+                raise DurabilityMissing(f"PostgreSQL runs with {setting} = {value}")
+
+    async def _once(self, work: Callable[[Connection], Awaitable[Answer]]) -> Answer:
+        try:
+            pool = await self._open()
+            connection = await pool.acquire(timeout=ACQUIRE_TIMEOUT.total_seconds())
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as away:
+            raise LedgerAway from away
+        try:
+            return await work(connection)
+        except asyncpg.PostgresError as error:
+            if _is_away(error):
+                connection.terminate()
+                raise LedgerAway from error
+            raise
+        except asyncpg.DataError:
+            raise
+        except (OSError, TimeoutError, asyncpg.InterfaceError) as away:
+            # A frozen server would also freeze the polite way of giving a connection back.
+            connection.terminate()
+            raise LedgerAway from away
+        finally:
+            await pool.release(connection)
+
+    async def _open(self) -> Pool:
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await asyncpg.create_pool(
+                    self._url,
+                    min_size=1,
+                    max_size=self._size,
+                    timeout=CONNECT_TIMEOUT.total_seconds(),
+                    command_timeout=self._timeout,
+                    max_inactive_connection_lifetime=0,
+                    server_settings=self._settings,
+                    reset=_keep,
+                )
+            return self._pool
+
+
+async def _keep(_: Any) -> None:
+    """In place of the pool's reset query, which would double the cost of every statement.
+
+    Nothing of ours changes a session's settings or leaves a transaction open.
+    """
+
+
+def _is_away(error: asyncpg.PostgresError) -> bool:
+    sqlstate = error.sqlstate or ""
+    # 08 connection, 53 resources, 57 operator intervention (shutdown, time-out), 58 system.
+    return sqlstate.startswith(("08", "53", "57", "58")) or sqlstate in (*_STALE, "55P03", "XX000")

@@ -1,0 +1,92 @@
+"""Look: where requests stand, many questions in one statement.
+
+One statement means one snapshot over requests, live and results: a request that finishes meanwhile
+is seen before or after, never in between. The result's body is then read by a second statement that
+names its day (decision 0006); it is insert-only and committed together with the state.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Final
+
+import asyncpg
+import msgspec
+
+from libs.ledger.connection import Connection
+from libs.ledger.states import FINAL, State
+
+_STATES: Final = """
+SELECT q.ord, r.id, r.created_at, r.body_expires_on, r.erased_at,
+    coalesce(f.state, l.state) AS state, coalesce(f.attempts, l.attempts) AS attempts,
+    coalesce(f.finished_at, l.updated_at) AS updated_at,
+    CASE WHEN f.request_id IS NULL THEN l.last_error_code ELSE f.last_error_code END AS error_code
+FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS q (id, project_id, mode, ord)
+JOIN requests r ON r.id = q.id AND r.project_id = q.project_id AND r.mode = q.mode
+LEFT JOIN live l ON l.id = r.id
+LEFT JOIN results f ON f.request_id = r.id
+WHERE r.id = ANY($1)
+"""
+
+_RESULTS: Final = """
+SELECT request_id, content FROM bodies
+WHERE expires_on = ANY($1) AND request_id = ANY($2) AND kind = 'result'
+"""
+
+
+class Question(msgspec.Struct, frozen=True):
+    """Whose request to look at: the project and the mode are part of it, nobody asks without."""
+
+    project_id: str
+    mode: str
+    request_id: str
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a request stands. `result`: the provider's body, of a completed request, while kept."""
+
+    request_id: str
+    state: State
+    attempts: int
+    created_at: datetime
+    updated_at: datetime
+    last_error_code: str | None
+    result: bytes | None
+
+    @property
+    def is_final(self) -> bool:
+        """Tell whether it will never change again."""
+        return self.state in FINAL
+
+
+async def look(connection: Connection, questions: Sequence[Question]) -> list[Standing | None]:
+    """One answer a question, in order; None where that project and mode have no such request."""
+    rows = await connection.fetch(
+        _STATES,
+        [question.request_id for question in questions],
+        [question.project_id for question in questions],
+        [question.mode for question in questions],
+    )
+    results = await _results(connection, rows)
+    found = {row["ord"]: _standing(row, results) for row in rows}
+    return [found.get(number) for number in range(1, len(questions) + 1)]
+
+
+async def _results(connection: Connection, rows: Sequence[asyncpg.Record]) -> dict[str, bytes]:
+    done = [row for row in rows if row["state"] == State.COMPLETED and row["erased_at"] is None]
+    if not done:
+        return {}
+    days: list[date] = list({row["body_expires_on"] for row in done})
+    bodies = await connection.fetch(_RESULTS, days, [row["id"] for row in done])
+    return {row["request_id"]: row["content"] for row in bodies}
+
+
+def _standing(row: asyncpg.Record, results: Mapping[str, bytes]) -> Standing:
+    return Standing(
+        request_id=row["id"],
+        state=State(row["state"]),
+        attempts=row["attempts"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        last_error_code=row["error_code"],
+        result=results.get(row["id"]),
+    )

@@ -1,0 +1,47 @@
+"""Hint again: a hint is only a hint, so a slot that nobody claimed in time gets another one."""
+
+from typing import Final
+
+from libs.ledger.accept import FIRST_SLOTS, Hint
+from libs.ledger.connection import Connection
+
+LIMIT: Final = 200
+
+_AGAIN: Final = """
+WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS t),
+due AS MATERIALIZED (
+    SELECT l.id FROM live l
+    WHERE l.due_at <= (SELECT t FROM clock) AND l.slot_at IS NOT NULL
+        AND l.state IN ('queued', 'retrying') AND l.deadline > (SELECT t FROM clock)
+    ORDER BY l.due_at LIMIT $1 FOR UPDATE OF l SKIP LOCKED
+)
+UPDATE live l
+SET due_at = least(l.deadline, (SELECT t FROM clock) + least(
+    greatest((SELECT t FROM clock) - l.slot_at, interval '5 s'), interval '60 s'))
+FROM due d, project_counters c
+WHERE l.id = d.id AND l.id = ANY(ARRAY(SELECT id FROM due))
+    AND c.project_id = l.project_id AND c.mode = l.mode
+RETURNING l.id, c.slots
+"""
+
+# Everything that holds a slot and is in nobody's hands: at most the sum of all running limits.
+_ALL_DUE: Final = """
+WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS t),
+unleased AS MATERIALIZED (
+    SELECT id FROM live WHERE slot_at IS NOT NULL AND state IN ('queued', 'retrying')
+    ORDER BY id FOR UPDATE SKIP LOCKED
+)
+UPDATE live l SET due_at = least(l.deadline, (SELECT t FROM clock))
+FROM unleased u WHERE l.id = u.id
+"""
+
+
+async def rehint(connection: Connection) -> list[Hint]:
+    """The hints to publish again; the next look at each comes later each time, 5 to 60 s."""
+    rows = await connection.fetch(_AGAIN, LIMIT)
+    return [Hint(row["id"], row["slots"] <= FIRST_SLOTS) for row in rows]
+
+
+async def make_all_due(connection: Connection) -> None:
+    """After a broker came back, perhaps empty: look at every hint again now."""
+    await connection.execute(_ALL_DUE)

@@ -1,0 +1,69 @@
+"""Timeline: the attempts of one request, ended ones from `attempts`, a running one from `live`."""
+
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+import msgspec
+
+from libs.ledger.connection import Connection
+from libs.ledger.look import Question
+
+_ATTEMPTS: Final = """
+SELECT a.number, a.started_at, a.sent_at, a.finished_at, a.status_code, a.error_code, a.outcome,
+    a.retry_at, a.retry_rule, a.provider_request_id, a.provider_headers::text AS provider_headers,
+    a.prompt_tokens, a.completion_tokens, a.total_tokens
+FROM attempts a WHERE a.request_id = $1
+UNION ALL
+SELECT l.attempts, l.started_at, l.sent_at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+    NULL, NULL, NULL
+FROM live l WHERE l.id = $1 AND l.state = 'processing'
+ORDER BY 1
+"""
+
+_OWNED: Final = """
+SELECT body_expires_on FROM requests WHERE id = $1 AND project_id = $2 AND mode = $3
+"""
+
+_ERRORS: Final = """
+SELECT number, content FROM bodies
+WHERE expires_on = $1 AND request_id = $2 AND kind = 'provider_error'
+"""
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One call to the provider. `finished_at` and `outcome` are None while it runs.
+
+    `provider_error`: the provider's own error body, for the owner's eyes, while it is kept.
+    """
+
+    number: int
+    started_at: datetime
+    sent_at: datetime | None
+    finished_at: datetime | None
+    status_code: int | None
+    error_code: str | None
+    outcome: str | None
+    retry_at: datetime | None
+    retry_rule: str | None
+    provider_request_id: str | None
+    provider_headers: str | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    total_tokens: int | None
+    provider_error: bytes | None
+
+
+async def timeline(connection: Connection, question: Question) -> list[Attempt] | None:
+    """All attempts, first to last; None where that project and mode have no such request."""
+    day = await connection.fetchval(_OWNED, question.request_id, question.project_id, question.mode)
+    if day is None:
+        return None
+    rows = await connection.fetch(_ATTEMPTS, question.request_id)
+    errors = await connection.fetch(_ERRORS, day, question.request_id)
+    texts = {row["number"]: row["content"] for row in errors}
+    return [_attempt(row, texts.get(row["number"])) for row in rows]
+
+
+def _attempt(row: asyncpg.Record, provider_error: bytes | None) -> Attempt:
+    return Attempt(**dict(row), provider_error=provider_error)

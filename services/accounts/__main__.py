@@ -1,0 +1,51 @@
+"""`python -m services.accounts web | worker | migrate | <operator's command>`."""
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from libs.common import logs, runtime
+from libs.common.commands import render
+from libs.common.errors import AppError
+from libs.common.settings import Secret, SettingsError, load
+from services.accounts import app
+from services.accounts.api import commands
+from services.accounts.settings import MigrationSettings, Settings
+
+ROLES: Final = {"web": app.run_web, "worker": app.run_worker}
+
+
+def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run what `arguments` name; the process's exit code."""
+    try:
+        if arguments[:1] == ["migrate"]:
+            logs.configure(app.NAME)
+            app.migrate(load(MigrationSettings, environ).url())
+            return 0
+        if arguments and arguments[0] in ROLES:
+            settings = load(Settings, environ)
+            logs.configure(app.NAME, settings.log_level)
+            return runtime.start(lambda: ROLES[arguments[0]](settings))
+        return _command(commands.parser().parse_args(arguments), environ)
+    except (SettingsError, AppError) as refused:
+        sys.stderr.write(f"{refused}\n")
+        return 1
+
+
+def _command(given: Namespace, environ: Mapping[str, str]) -> int:
+    logs.configure(app.NAME, "critical")  # standard output belongs to the answer
+    inputs = load(commands.Inputs, environ)
+    if given.call is commands.set_connection and not inputs.provider_key.reveal():
+        key = Secret(sys.stdin.readline().strip())
+        inputs = msgspec.structs.replace(inputs, provider_key=key)
+    answer = app.run_command(load(Settings, environ), given, inputs)
+    sys.stdout.write(render(answer, is_json=given.json))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

@@ -1,0 +1,1 @@
+"""Ways in: questions of other services, and the operator's command line."""

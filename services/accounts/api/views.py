@@ -1,0 +1,148 @@
+"""What the operator's command line shows of each thing. No digest, no sealed value."""
+
+from datetime import datetime
+
+import msgspec
+
+from services.accounts.models import Account, ApiKey, AuditEvent, Project, ProviderConnection
+from services.accounts.use_cases.accounts import AccountOverview, ProjectOverview
+
+
+class AccountView(msgspec.Struct, frozen=True, kw_only=True):
+    """An account and its limits."""
+
+    id: str
+    name: str
+    plan: str
+    is_suspended: bool
+    requests_per_minute: int
+    pending: int
+    requests_per_month: int
+    running: int
+    body_bytes: int
+    retention_seconds: int
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: Account) -> "AccountView":
+        """From its row."""
+        return msgspec.convert(row, cls, from_attributes=True)
+
+
+class ProjectView(msgspec.Struct, frozen=True, kw_only=True):
+    """A project; null limits are its account's."""
+
+    id: str
+    account_id: str
+    name: str
+    requests_per_minute: int | None
+    running: int | None
+    retention_seconds: int | None
+    is_paused: bool
+    on_unknown_outcome: str
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: Project) -> "ProjectView":
+        """From its row."""
+        return msgspec.convert(row, cls, from_attributes=True)
+
+
+class ApiKeyView(msgspec.Struct, frozen=True, kw_only=True):
+    """A key, without the key."""
+
+    id: str
+    name: str
+    mode: str
+    purpose: str
+    shown_as: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+    @classmethod
+    def of(cls, row: ApiKey) -> "ApiKeyView":
+        """From its row."""
+        return cls(
+            id=row.id,
+            name=row.name,
+            mode=row.mode,
+            purpose=row.purpose,
+            shown_as=f"{row.prefix}…{row.last_four}",
+            created_at=row.created_at,
+            expires_at=row.expires_at,
+            revoked_at=row.revoked_at,
+            last_used_at=row.last_used_at,
+        )
+
+
+class IssuedKeyView(msgspec.Struct, frozen=True):
+    """A new key, the only time it is shown."""
+
+    id: str
+    key: str
+
+
+class ConnectionView(msgspec.Struct, frozen=True, kw_only=True):
+    """A provider connection, without its key."""
+
+    id: str
+    project_id: str
+    base_url: str
+    key_hint: str
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, row: ProviderConnection) -> "ConnectionView":
+        """From its row."""
+        return msgspec.convert(row, cls, from_attributes=True)
+
+
+class AuditEventView(msgspec.Struct, frozen=True, kw_only=True):
+    """Who did what to which thing."""
+
+    at: datetime
+    actor: str
+    what: str
+    subject_id: str
+    project_id: str | None
+
+    @classmethod
+    def of(cls, row: AuditEvent) -> "AuditEventView":
+        """From its row."""
+        return msgspec.convert(row, cls, from_attributes=True)
+
+
+class ProjectOverviewView(msgspec.Struct, frozen=True):
+    """A project with what hangs on it."""
+
+    project: ProjectView
+    connection: ConnectionView | None
+    keys: list[ApiKeyView]
+
+    @classmethod
+    def of(cls, seen: ProjectOverview) -> "ProjectOverviewView":
+        """From the use case's answer."""
+        return cls(
+            ProjectView.of(seen.project),
+            None if seen.connection is None else ConnectionView.of(seen.connection),
+            [ApiKeyView.of(key) for key in seen.keys],
+        )
+
+
+class AccountOverviewView(msgspec.Struct, frozen=True):
+    """An account with everything in it, and its newest audit events."""
+
+    account: AccountView
+    projects: list[ProjectOverviewView]
+    events: list[AuditEventView]
+
+    @classmethod
+    def of(cls, seen: AccountOverview) -> "AccountOverviewView":
+        """From the use case's answer."""
+        return cls(
+            AccountView.of(seen.account),
+            [ProjectOverviewView.of(project) for project in seen.projects],
+            [AuditEventView.of(event) for event in seen.events],
+        )

@@ -1,0 +1,1 @@
+"""Rules of accounts: pure, no I/O, no clock."""

@@ -1,0 +1,69 @@
+"""What accounts refuses, and what it does not find."""
+
+from libs.common.errors import Conflict, Forbidden, InvalidInput, NotFound
+
+
+class AccountNotFound(NotFound):
+    """No such account."""
+
+    code = "account_not_found"
+
+
+class ProjectNotFound(NotFound):
+    """No such project."""
+
+    code = "project_not_found"
+
+
+class ApiKeyNotFound(NotFound):
+    """No such API key."""
+
+    code = "api_key_not_found"
+
+
+class ProviderConnectionNotFound(NotFound):
+    """The project has no provider connection."""
+
+    code = "no_provider_connection"
+
+
+class InvalidName(InvalidInput):
+    """A name nobody could read."""
+
+    code = "invalid_name"
+
+
+class InvalidBaseUrl(InvalidInput):
+    """Not an address that an OpenAI-compatible provider could have."""
+
+    code = "invalid_base_url"
+
+
+class InvalidProviderKey(InvalidInput):
+    """Not a text that fits into an Authorization header."""
+
+    code = "invalid_provider_key"
+
+
+class InvalidExpiry(InvalidInput):
+    """A key that would be expired from its first moment, or never in practice."""
+
+    code = "invalid_expiry"
+
+
+class InvalidDigests(InvalidInput):
+    """The question holds too many digests, or one that is none."""
+
+    code = "invalid_digests"
+
+
+class DemoForbidden(Forbidden):
+    """Demo keys have no place in production."""
+
+    code = "demo_forbidden"
+
+
+class DemoExists(Conflict):
+    """The demo accounts are there, and their keys were shown once already."""
+
+    code = "demo_exists"

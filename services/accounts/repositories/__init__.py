@@ -1,0 +1,1 @@
+"""SQL of accounts. Returns rows or raises a domain error; never commits."""

@@ -1,0 +1,36 @@
+"""Accounts in the database."""
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.accounts.domain.errors import AccountNotFound
+from services.accounts.models import Account
+
+
+class AccountRepository:
+    """Within one transaction."""
+
+    def __init__(self, tx: AsyncSession) -> None:
+        """Work in `tx`."""
+        self._tx = tx
+
+    async def add(self, account: Account) -> None:
+        """Insert it now, so that what refers to it may follow."""
+        self._tx.add(account)
+        await self._tx.flush()
+
+    async def get(self, account_id: str) -> Account:
+        """The account. Raises AccountNotFound."""
+        found = await self._tx.get(Account, account_id)
+        if found is None:
+            raise AccountNotFound("There is no account with this id.")
+        return found
+
+    async def find_by_name(self, name: str) -> Account | None:
+        """The oldest account of that name."""
+        query = select(Account).where(Account.name == name).order_by(Account.id).limit(1)
+        return (await self._tx.scalars(query)).first()
+
+    async def list_all(self) -> list[Account]:
+        """Every account, oldest first."""
+        return list(await self._tx.scalars(select(Account).order_by(Account.id)))

@@ -1,0 +1,57 @@
+"""What accounts takes from the environment, as REQRUN_<FIELD>."""
+
+from base64 import b64decode
+from typing import Final, Literal
+
+import msgspec
+
+from libs.common.settings import Secret, SettingsError
+from libs.common.tokens import PublicServiceKey
+
+PEPPER_BYTES: Final = 32
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """For every role of the service.
+
+    `api_key_pepper`: base64 of at least 32 random bytes, the gateway's too. `api_key_pepper_id`:
+    which pepper that is, so that it can be replaced. `executor_public_key`: base64 of an X25519
+    public key. `service_public_keys`: who may ask us, by key id. `open_hosts`: provider hosts that
+    may be plain HTTP.
+    """
+
+    database_url: Secret
+    broker_url: Secret
+    api_key_pepper: Secret
+    executor_public_key: str
+    service_public_keys: dict[str, PublicServiceKey]
+    api_key_pepper_id: int = 1
+    env: Literal["local", "production"] = "production"
+    log_level: str = "info"
+    host: str = "127.0.0.1"
+    internal_port: int = 8081
+    open_hosts: tuple[str, ...] = ()
+
+
+class MigrationSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """For `migrate`: `migration_url` is of the role that owns the tables; else `database_url`."""
+
+    database_url: Secret = Secret("")
+    migration_url: Secret = Secret("")
+
+    def url(self) -> Secret:
+        """The one that is set. Raises SettingsError."""
+        if not (self.migration_url.reveal() or self.database_url.reveal()):
+            raise SettingsError("REQRUN_MIGRATION_URL is not set")
+        return self.migration_url if self.migration_url.reveal() else self.database_url
+
+
+def pepper_of(settings: Settings) -> bytes:
+    """The pepper's bytes. Raises SettingsError."""
+    try:
+        pepper = b64decode(settings.api_key_pepper.reveal(), validate=True)
+    except ValueError:
+        pepper = b""
+    if len(pepper) < PEPPER_BYTES:
+        raise SettingsError(f"REQRUN_API_KEY_PEPPER is not base64 of {PEPPER_BYTES} bytes or more")
+    return pepper

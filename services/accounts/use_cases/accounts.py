@@ -1,0 +1,82 @@
+"""Accounts: open one, look at all."""
+
+import msgspec
+
+from libs.common import outbox
+from libs.common.contracts.accounts import AccountCreated
+from libs.common.ids import new_id
+from services.accounts.domain.audit import Change, Entry
+from services.accounts.domain.names import check_name
+from services.accounts.domain.plans import PLANS, PlanName
+from services.accounts.models import Account, ApiKey, AuditEvent, Project, ProviderConnection
+from services.accounts.ports import Ports
+from services.accounts.repositories.accounts import AccountRepository
+from services.accounts.repositories.audit import AuditRepository
+from services.accounts.repositories.connections import ConnectionRepository
+from services.accounts.repositories.keys import ApiKeyRepository
+from services.accounts.repositories.projects import ProjectRepository
+
+
+class ProjectOverview(msgspec.Struct, frozen=True):
+    """A project with what hangs on it."""
+
+    project: Project
+    connection: ProviderConnection | None
+    keys: list[ApiKey]
+
+
+class AccountOverview(msgspec.Struct, frozen=True):
+    """An account with all of its projects, and its newest audit events."""
+
+    account: Account
+    projects: list[ProjectOverview]
+    events: list[AuditEvent]
+
+
+async def create(ports: Ports, name: str, plan: PlanName, *, actor: str) -> Account:
+    """Open an account and tell it, or neither. Raises InvalidName."""
+    now, bought = ports.clock.now(), PLANS[plan]
+    account = Account(
+        id=new_id("acc"),
+        name=check_name(name),
+        plan=plan,
+        **msgspec.structs.asdict(bought.limits),
+        retention_seconds=int(bought.retention.total_seconds()),
+        is_suspended=False,
+        created_at=now,
+    )
+    entry = Entry(
+        what=Change.ACCOUNT_CREATED, account_id=account.id, subject_id=account.id, actor=actor
+    )
+    async with ports.db.transaction() as tx:
+        await AccountRepository(tx).add(account)
+        AuditRepository(tx).add(entry, at=now)
+        await outbox.add(tx, AccountCreated(account_id=account.id))
+    return account
+
+
+async def find_by_name(ports: Ports, name: str) -> Account | None:
+    """The oldest account of that name."""
+    async with ports.db.transaction() as tx:
+        return await AccountRepository(tx).find_by_name(name)
+
+
+async def list_all(ports: Ports) -> list[Account]:
+    """Every account, oldest first."""
+    async with ports.db.transaction() as tx:
+        return await AccountRepository(tx).list_all()
+
+
+async def show(ports: Ports, account_id: str) -> AccountOverview:
+    """One account with everything in it. Raises AccountNotFound."""
+    async with ports.db.transaction() as tx:
+        account = await AccountRepository(tx).get(account_id)
+        projects = [
+            ProjectOverview(
+                project,
+                await ConnectionRepository(tx).find(project.id),
+                await ApiKeyRepository(tx).list_of(project.id),
+            )
+            for project in await ProjectRepository(tx).list_of(account_id)
+        ]
+        return AccountOverview(account, projects, await AuditRepository(tx).list_of(account_id))

@@ -1,0 +1,81 @@
+"""Provider connections: set one, hand it to executors."""
+
+from datetime import datetime
+
+import msgspec
+
+from libs.common.contracts.accounts import ProviderConnectionAnswer, provider_key_context
+from libs.common.ids import new_id
+from libs.common.settings import Secret
+from services.accounts.domain.audit import Change, Entry
+from services.accounts.domain.connections import (
+    check_base_url,
+    check_provider_key,
+    provider_key_hint,
+)
+from services.accounts.domain.errors import ProviderConnectionNotFound
+from services.accounts.models import ProviderConnection
+from services.accounts.ports import Ports
+from services.accounts.repositories.audit import AuditRepository
+from services.accounts.repositories.connections import ConnectionRepository
+from services.accounts.repositories.projects import ProjectRepository
+
+
+class NewConnection(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wished for; `key` is the provider's, in the clear."""
+
+    project_id: str
+    base_url: str
+    key: Secret
+
+
+async def put(ports: Ports, wish: NewConnection, *, actor: str) -> ProviderConnection:
+    """Give the project a provider, in the place of any before.
+
+    A connection that is set anew is a new one, with an id of its own: cool-downs of the old key do
+    not hold the new one back. Raises ProjectNotFound, InvalidBaseUrl, InvalidProviderKey.
+    """
+    now = ports.clock.now()
+    connection = _new_connection(ports, wish, now)
+    async with ports.db.transaction() as tx:
+        project = await ProjectRepository(tx).get(wish.project_id)
+        await ConnectionRepository(tx).put(connection)
+        entry = Entry(
+            what=Change.PROVIDER_CONNECTION_SET,
+            account_id=project.account_id,
+            project_id=project.id,
+            subject_id=connection.id,
+            actor=actor,
+        )
+        AuditRepository(tx).add(entry, at=now)
+    return connection
+
+
+async def show(ports: Ports, project_id: str) -> ProviderConnectionAnswer:
+    """The connection as executors take it. Raises ProjectNotFound, ProviderConnectionNotFound."""
+    async with ports.db.transaction() as tx:
+        project = await ProjectRepository(tx).get(project_id)
+        connection = await ConnectionRepository(tx).find(project_id)
+    if connection is None:
+        raise ProviderConnectionNotFound("This project has no provider connection yet.")
+    return ProviderConnectionAnswer(
+        connection_id=connection.id,
+        project_id=project.id,
+        base_url=connection.base_url,
+        sealed_key=connection.sealed_key,
+    )
+
+
+def _new_connection(ports: Ports, wish: NewConnection, now: datetime) -> ProviderConnection:
+    connection_id = new_id("con")
+    key = check_provider_key(wish.key.reveal())
+    context = provider_key_context(connection_id, wish.project_id)
+    return ProviderConnection(
+        id=connection_id,
+        project_id=wish.project_id,
+        base_url=check_base_url(wish.base_url, ports.open_hosts),
+        sealed_key=ports.seal(key.encode(), context),
+        key_hint=provider_key_hint(key),
+        created_at=now,
+        updated_at=now,
+    )

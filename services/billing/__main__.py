@@ -1,0 +1,42 @@
+"""`python -m services.billing worker | migrate | <operator's command>`."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+from libs.common import logs, runtime
+from libs.common.commands import render
+from libs.common.errors import AppError
+from libs.common.settings import SettingsError, load
+from services.billing import app
+from services.billing.api import commands
+from services.billing.settings import MigrationSettings, Settings
+
+
+def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run what `arguments` name; the process's exit code."""
+    try:
+        if arguments[:1] == ["migrate"]:
+            logs.configure(app.NAME)
+            app.migrate(load(MigrationSettings, environ).url())
+            return 0
+        if arguments[:1] == ["worker"]:
+            settings = load(Settings, environ)
+            logs.configure(app.NAME, settings.log_level)
+            return runtime.start(lambda: app.run_worker(settings))
+        return _command(arguments, environ)
+    except (SettingsError, AppError) as refused:
+        sys.stderr.write(f"{refused}\n")
+        return 1
+
+
+def _command(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+    logs.configure(app.NAME, "critical")  # standard output belongs to the answer
+    given = commands.parser().parse_args(arguments)
+    answer = app.run_command(load(Settings, environ), given)
+    sys.stdout.write(render(answer, is_json=given.json))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

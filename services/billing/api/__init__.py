@@ -1,0 +1,1 @@
+"""Ways in: the operator's command line."""

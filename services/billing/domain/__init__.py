@@ -1,0 +1,1 @@
+"""Rules of billing: pure, no I/O, no clock."""

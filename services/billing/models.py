@@ -1,0 +1,58 @@
+"""The tables of database `billing`. Columns and constraints, no behaviour.
+
+`migrations/` makes them; a test holds the two together.
+"""
+
+from datetime import date, datetime
+
+from sqlalchemy import CheckConstraint, Date, DateTime, Index, Integer, String, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from libs.common.database import new_metadata
+
+ID = String(40)
+MOMENT = DateTime(timezone=True)
+
+
+class Base(DeclarativeBase):
+    """The tables that only billing reads and writes."""
+
+    metadata = new_metadata()
+
+
+class BillingAccount(Base):
+    """The books of one account. `account_id` is all that makes a second telling harmless."""
+
+    __tablename__ = "billing_accounts"
+
+    account_id: Mapped[str] = mapped_column(ID, primary_key=True)
+    plan: Mapped[str] = mapped_column(String(20))
+    opened_at: Mapped[datetime] = mapped_column(MOMENT)
+
+
+class UsageRecord(Base):
+    """One final live request, once. It may arrive before its account: facts have no order."""
+
+    __tablename__ = "usage_records"
+    __table_args__ = (
+        CheckConstraint("state IN ('completed', 'failed', 'cancelled')", name="state"),
+        CheckConstraint(
+            "least(attempts, prompt_tokens, completion_tokens, total_tokens) >= 0",
+            name="counts_are_not_negative",
+        ),
+        Index("ix_usage_records_account_id_period", "account_id", "period"),
+    )
+
+    request_id: Mapped[str] = mapped_column(ID, primary_key=True)
+    account_id: Mapped[str] = mapped_column(ID)
+    project_id: Mapped[str] = mapped_column(ID)
+    endpoint: Mapped[str] = mapped_column(Text)
+    model: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(10))
+    attempts: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[datetime] = mapped_column(MOMENT)
+    finished_at: Mapped[datetime] = mapped_column(MOMENT)
+    prompt_tokens: Mapped[int] = mapped_column(Integer)
+    completion_tokens: Mapped[int] = mapped_column(Integer)
+    total_tokens: Mapped[int] = mapped_column(Integer)
+    period: Mapped[date] = mapped_column(Date)

@@ -1,0 +1,1 @@
+"""SQL of billing. Returns values or says what was added; never commits."""

@@ -1,0 +1,26 @@
+"""Billing accounts in the database."""
+
+from datetime import datetime
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.billing.models import BillingAccount
+
+
+class BillingAccountRepository:
+    """Within one transaction."""
+
+    def __init__(self, tx: AsyncSession) -> None:
+        """Work in `tx`."""
+        self._tx = tx
+
+    async def add_once(self, account_id: str, plan: str, *, opened_at: datetime) -> bool:
+        """False when the books are open already; they stay as they are."""
+        statement = (
+            insert(BillingAccount)
+            .values(account_id=account_id, plan=plan, opened_at=opened_at)
+            .on_conflict_do_nothing()
+            .returning(BillingAccount.account_id)
+        )
+        return await self._tx.scalar(statement) is not None

@@ -1,0 +1,7 @@
+"""Executor: runs attempts until a request has its one result.
+
+Owns   every move of a request after its accept (libs/ledger, database `requests`)
+Tells  requests.finished
+Hears  hints (work.first, work.rest)
+Asks   accounts: where do this project's requests go, and with which sealed key?
+"""

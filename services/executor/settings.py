@@ -1,0 +1,64 @@
+"""The executor's settings; each field is a variable `REQRUN_<FIELD>`."""
+
+from datetime import timedelta
+
+import msgspec
+
+from libs.common.settings import Secret
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """For `worker` and `dispatcher`.
+
+    `executor_name`: in leases and attempts; must differ between running workers (empty: made up).
+    `places`: calls under way at once. `backoff_scale`: stretches our own pauses, 1 in production.
+    `simulator_url`: where test-mode requests go. `open_hosts`: provider hosts that may have a
+    private address. `grace`: how long running calls get at a stop.
+    """
+
+    env: str = "local"
+    log_level: str = "info"
+    host: str = "127.0.0.1"
+    internal_port: int
+    ledger_url: Secret
+    broker_url: Secret
+    redis_url: Secret
+    accounts_url: str
+    service_key: Secret
+    service_key_id: str
+    sealing_keys: Secret
+    simulator_url: str
+    executor_name: str = ""
+    open_hosts: tuple[str, ...] = ()
+    places: int = 256
+    backoff_scale: float = 1.0
+    answer_bytes: int = 16 * 1024 * 1024
+    grace: timedelta = timedelta(seconds=630)
+
+
+class DispatcherSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """For `dispatcher`."""
+
+    env: str = "local"
+    log_level: str = "info"
+    host: str = "127.0.0.1"
+    internal_port: int
+    ledger_url: Secret
+    broker_url: Secret
+    redis_url: Secret
+    backoff_scale: float = 1.0
+
+
+class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """For `simulator`.
+
+    `call_log`: a file that gets a line at the start and the end of each call. `has_controls`: the
+    paths with which tests script it; never in production.
+    """
+
+    log_level: str = "info"
+    host: str = "127.0.0.1"
+    port: int
+    internal_port: int
+    call_log: str = ""
+    has_controls: bool = False

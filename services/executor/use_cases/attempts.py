@@ -1,0 +1,191 @@
+"""Run one attempt: find where it goes, call, decide, write how it ended.
+
+No transaction is open while the network is. An answer in hand is written however long the ledger is
+away, and the provider is never called again for it.
+"""
+
+import asyncio
+import math
+import time
+from datetime import timedelta
+from typing import Final
+
+import msgspec
+from prometheus_client import Counter, Histogram
+
+from libs.common import logs
+from libs.common.errors import Unavailable
+from libs.common.metrics import LATENCY_BUCKETS
+from libs.common.pauses import growing
+from libs.ledger.claim import Claim
+from libs.ledger.connection import ItemRefused, LedgerAway
+from libs.ledger.finish import Finish, Finished
+from libs.ledger.give_back import GiveBack
+from libs.ledger.states import Outcome, State
+from services.executor.domain.calls import Answer, CallFailure, ProviderConnection
+from services.executor.domain.failures import ErrorCode, Verdict, classify
+from services.executor.domain.retries import GiveUp, History, RetryPolicy, cool_down, decide
+from services.executor.ports import WorkerPorts
+from services.executor.use_cases.running import Floor
+
+log = logs.get(__name__)
+
+ATTEMPT_RETURNED: Final = "attempt_returned"
+FINISH_POSTPONED: Final = "finish_postponed"
+FINISH_REFUSED: Final = "finish_refused"
+LATE_ANSWER_DROPPED: Final = "late_answer_dropped"
+
+ATTEMPTS: Final = Counter("reqrun_attempts_total", "Attempts ended", ["outcome", "error_code"])
+PROVIDER_TIME: Final = Histogram(
+    "reqrun_provider_call_seconds", "Time of a provider call", buckets=LATENCY_BUCKETS
+)
+DROPPED: Final = Counter("reqrun_late_answers_dropped_total", "Answers that came too late to count")
+
+PROVIDER_ERROR_BYTES: Final = 16 * 1024
+_FIRST_PAUSE: Final = timedelta(milliseconds=100)
+_LONGEST_PAUSE: Final = timedelta(seconds=5)
+_ACCOUNTS_AWAY_FIRST: Final = 5.0  # seconds, for the first attempt; doubling to the most
+_ACCOUNTS_AWAY_MOST: Final = 60.0
+
+
+async def run(ports: WorkerPorts, floor: Floor, claim: Claim) -> None:
+    """One attempt, claim to finish. Cancelled when its lease is lost: then it writes nothing."""
+    try:
+        connection = await ports.connections.find(claim.project_id, claim.mode)
+    except Unavailable:
+        await _give_back(ports, claim)
+        return
+    if connection is None or claim.body is None:
+        ending = _unsendable(claim)
+    else:
+        ending = await _attempt(ports, claim, connection, claim.body)
+    floor.stop_calling(claim)
+    ATTEMPTS.labels(ending.outcome, ending.error_code or "").inc()
+    written = await _write(ports, ending)
+    if written is not None and written.is_final:
+        ports.wakeups.tell([claim.request_id])
+
+
+async def _attempt(
+    ports: WorkerPorts, claim: Claim, connection: ProviderConnection, body: bytes
+) -> Finish:
+    started = time.perf_counter()
+    call = await ports.provider.call(
+        connection,
+        claim.endpoint,
+        body,
+        timeout=claim.call_timeout,
+        trace_id=f"{claim.request_id}-{claim.fence}",
+    )
+    PROVIDER_TIME.observe(time.perf_counter() - started)
+    verdict = classify(call, ports.clock.now())
+    ending = _ending(ports, claim, verdict)
+    return _with_bodies(ending, call)
+
+
+def _ending(ports: WorkerPorts, claim: Claim, verdict: Verdict) -> Finish:
+    ending = Finish(
+        request_id=claim.request_id,
+        fence=claim.fence,
+        attempt=claim.attempt,
+        state=State.COMPLETED,
+        outcome=Outcome(verdict.outcome),
+        error_code=verdict.error_code,
+        status_code=verdict.status_code,
+        provider_request_id=verdict.provider_request_id,
+        provider_headers=_json(verdict),
+        prompt_tokens=verdict.tokens.prompt,
+        completion_tokens=verdict.tokens.completion,
+        total_tokens=verdict.tokens.total,
+    )
+    if verdict.error_code is None:
+        return ending
+    policy = RetryPolicy(
+        max_attempts=claim.max_attempts,
+        on_unknown_outcome="fail" if claim.fails_on_unknown else "retry",
+        backoff_scale=ports.backoff_scale,
+    )
+    history = History(
+        counted=claim.counted,
+        timeouts=claim.timeouts,
+        waited=max(claim.attempt - claim.counted - 1, 0),
+    )
+    return _with_step(
+        ending, verdict, decide(verdict, history, policy, ports.chance.random()), policy
+    )
+
+
+def _with_step(ending: Finish, verdict: Verdict, step: object, policy: RetryPolicy) -> Finish:
+    cooldown = cool_down(verdict, policy) or timedelta()
+    if isinstance(step, GiveUp):
+        return msgspec.structs.replace(
+            ending, state=State.FAILED, error_code=step.error_code, cooldown=cooldown
+        )
+    return msgspec.structs.replace(
+        ending,
+        state=State.RETRYING,
+        retry_after=step.after,  # type: ignore[attr-defined]
+        retry_rule=step.rule,  # type: ignore[attr-defined]
+        cooldown=cooldown,
+    )
+
+
+def _with_bodies(ending: Finish, call: Answer | CallFailure) -> Finish:
+    if isinstance(call, CallFailure):
+        return msgspec.structs.replace(ending, was_sent=call.was_sent)
+    if ending.state is State.COMPLETED:
+        return msgspec.structs.replace(ending, result=call.body)
+    return msgspec.structs.replace(ending, provider_error=call.body[:PROVIDER_ERROR_BYTES] or None)
+
+
+def _json(verdict: Verdict) -> str | None:
+    kept = dict(verdict.rate_limits)
+    return msgspec.json.encode(kept).decode() if kept else None
+
+
+def _unsendable(claim: Claim) -> Finish:
+    """The project has no provider connection any more, or the body is gone."""
+    return Finish(
+        request_id=claim.request_id,
+        fence=claim.fence,
+        attempt=claim.attempt,
+        state=State.FAILED,
+        outcome=Outcome.PERMANENT,
+        error_code=ErrorCode.NO_PROVIDER_CONNECTION,
+        was_sent=False,
+    )
+
+
+async def _give_back(ports: WorkerPorts, claim: Claim) -> None:
+    """Accounts is away and we never knew this connection: nothing was tried, nothing is counted."""
+    doubling = _ACCOUNTS_AWAY_FIRST * math.pow(2, min(claim.fence - 1, 10))
+    pause = timedelta(seconds=min(doubling, _ACCOUNTS_AWAY_MOST))
+    log.warning(ATTEMPT_RETURNED, request_id=claim.request_id, pause=pause.total_seconds())
+    for wait in growing(_FIRST_PAUSE, _LONGEST_PAUSE):
+        try:
+            await ports.ledger.give_back([GiveBack(claim.request_id, claim.fence, pause)])
+        except LedgerAway:
+            await asyncio.sleep(wait)
+        else:
+            return
+
+
+async def _write(ports: WorkerPorts, ending: Finish) -> Finished | None:
+    """Write the ending, however long that takes. None where it came too late to change anything."""
+    for pause in growing(_FIRST_PAUSE, _LONGEST_PAUSE):
+        try:
+            written = await ports.ledger.finish(ending)
+        except ItemRefused as refused:
+            log.error(  # noqa: TRY400  # a trace would say nothing more
+                FINISH_REFUSED, request_id=ending.request_id, sqlstate=refused.sqlstate
+            )
+            return None
+        except Exception:  # an answer that was paid for outlives every fault of ours
+            log.warning(FINISH_POSTPONED, request_id=ending.request_id, exc_info=True)
+            await asyncio.sleep(pause)
+            continue
+        if written is None:
+            log.warning(LATE_ANSWER_DROPPED, request_id=ending.request_id, fence=ending.fence)
+            DROPPED.inc()
+        return written
+    raise AssertionError("pauses never end")  # pragma: no cover

@@ -1,0 +1,143 @@
+"""The dispatcher: the one clock of the system, which turns due rows into hints.
+
+Any number of replicas may run; every statement skips what another has locked. Each pass commits,
+then publishes: a hint that is lost is published again when its row is due again.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from libs.common import logs, runtime
+from libs.common.metrics import LATENCY_BUCKETS
+from libs.ledger import orphans, rehint
+from libs.ledger.accept import Hint
+from libs.ledger.claim import LEASE
+from libs.ledger.connection import LedgerAway
+from libs.ledger.hints import to_messages
+from libs.ledger.release import PER_PROJECT
+from services.executor.ports import DispatcherPorts
+
+log = logs.get(__name__)
+
+LEDGER_AWAY: Final = "ledger_away"
+ORPHAN_CLOSED: Final = "orphan_closed"
+REQUEST_EXPIRED: Final = "request_expired"
+DRIFT_FOUND: Final = "drift_found"
+
+EVERY: Final = timedelta(milliseconds=200)
+UPKEEP_EVERY: Final = timedelta(minutes=1)
+
+DISPATCHED: Final = Counter("reqrun_dispatched_total", "Rows moved by the dispatcher", ["why"])
+PASS_TIME: Final = Histogram(
+    "reqrun_dispatch_pass_seconds", "Time of one pass", buckets=LATENCY_BUCKETS
+)
+LAST_PASS: Final = Gauge("reqrun_dispatch_last_pass_timestamp_seconds", "When a pass last ended")
+OLDEST_DUE: Final = Gauge("reqrun_oldest_due_seconds", "How late the latest due row is")
+FORGOTTEN: Final = Gauge("reqrun_forgotten_rows", "Rows over ten minutes late; must read 0")
+DRIFT: Final = Gauge("reqrun_counter_drift_rows", "Counters that differ; must read 0", ["counter"])
+
+
+class Contact:
+    """How long the ledger has answered without a break, by the monotonic clock."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def made(self) -> None:
+        """It answered."""
+        if self._since is None:
+            self._since = time.monotonic()
+
+    def lost(self) -> None:
+        """It did not."""
+        self._since = None
+
+    def covers_a_lease(self) -> bool:
+        """Whether every living executor had the time to renew since the contact began."""
+        since = self._since
+        return since is not None and time.monotonic() - since > LEASE.total_seconds()
+
+
+async def dispatch(ports: DispatcherPorts, came_back: asyncio.Event, stop: asyncio.Event) -> None:
+    """Pass after pass: at once while there is more, else every 200 ms.
+
+    `came_back`: set when the broker was lost and is there again, perhaps with nothing in it.
+    """
+    contact = Contact()
+    while not stop.is_set():
+        try:
+            if came_back.is_set():
+                await ports.ledger.make_all_due()
+                came_back.clear()
+            has_more = await run_pass(ports, contact)
+        except LedgerAway:
+            contact.lost()
+            log.warning(LEDGER_AWAY)
+            has_more = False
+        if not has_more:
+            await runtime.sleep(stop, EVERY.total_seconds())
+
+
+async def run_pass(ports: DispatcherPorts, contact: Contact) -> bool:
+    """One pass; True when it was so full that there is more to do. Raises LedgerAway."""
+    with PASS_TIME.time():
+        released = await ports.ledger.release()
+        contact.made()
+        await _publish(ports, released, "released")
+        again = await ports.ledger.rehint()
+        await _publish(ports, again, "hinted_again")
+        orphaned = await _close_orphans(ports) if contact.covers_a_lease() else 0
+        expired = await ports.ledger.expire()
+        for request_id in expired:
+            log.info(REQUEST_EXPIRED, request_id=request_id)
+        DISPATCHED.labels("expired").inc(len(expired))
+        ports.wakeups.tell(expired)
+    LAST_PASS.set_to_current_time()
+    return len(released) >= PER_PROJECT or len(again) == rehint.LIMIT or orphaned == orphans.LIMIT
+
+
+async def _publish(ports: DispatcherPorts, hints: Sequence[Hint], why: str) -> None:
+    if hints:
+        DISPATCHED.labels(why).inc(len(hints))
+        await ports.publisher.publish_many(to_messages(hints))
+
+
+async def _close_orphans(ports: DispatcherPorts) -> int:
+    closed = await ports.ledger.close_orphans()
+    for one in closed:
+        log.warning(ORPHAN_CLOSED, request_id=one.request_id, state=one.state)
+    DISPATCHED.labels("orphaned").inc(len(closed))
+    ports.wakeups.tell([one.request_id for one in closed if one.is_final])
+    return len(closed)
+
+
+async def keep_up(ports: DispatcherPorts, stop: asyncio.Event) -> None:
+    """Every minute: partitions in time, and the gauges that must read 0."""
+    while not stop.is_set():
+        try:
+            await ports.ledger.make_partitions()
+            await measure(ports)
+        except LedgerAway:
+            log.warning(LEDGER_AWAY)
+        await runtime.sleep(stop, UPKEEP_EVERY.total_seconds())
+
+
+async def measure(ports: DispatcherPorts) -> None:
+    """Set the gauges once."""
+    overdue = await ports.ledger.measure_overdue()
+    OLDEST_DUE.set(overdue.oldest_seconds)
+    FORGOTTEN.set(overdue.forgotten)
+    drift = await ports.ledger.measure_drift()
+    for counter, rows in (
+        ("pending", drift.pending),
+        ("slots", drift.slots),
+        ("stray_bodies", drift.strays),
+    ):
+        DRIFT.labels(counter).set(rows)
+        if rows:
+            log.error(DRIFT_FOUND, kind=counter, drift=rows)

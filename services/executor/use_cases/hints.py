@@ -1,0 +1,115 @@
+"""Take hints for free places, and claim what they point at.
+
+A hint is acknowledged once its claim has committed, whatever the claim found: from then on the
+lease is what recovers, and the broker holds nothing while calls run for minutes.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from prometheus_client import Counter, Histogram
+
+from libs.common import logs
+from libs.common.broker.protocol import Delivery
+from libs.common.metrics import LATENCY_BUCKETS
+from libs.common.pauses import growing
+from libs.ledger.claim import Claim
+from libs.ledger.connection import LedgerAway
+from libs.ledger.give_back import GiveBack
+from services.executor.ports import WorkerPorts
+from services.executor.use_cases import attempts
+from services.executor.use_cases.running import Floor, Running
+
+log = logs.get(__name__)
+
+CLAIM_POSTPONED: Final = "claim_postponed"
+HINT_UNREADABLE: Final = "hint_unreadable"
+
+BATCH: Final = 64
+_FIRST_PAUSE: Final = timedelta(milliseconds=200)
+_LONGEST_PAUSE: Final = timedelta(seconds=5)
+_MAX_HINT_BYTES: Final = 64
+
+QUEUE_WAIT: Final = Histogram(
+    "reqrun_queue_wait_seconds", "From due to claimed", buckets=LATENCY_BUCKETS
+)
+HINTS: Final = Counter("reqrun_hints_total", "Hints taken", ["found"])
+
+
+async def take_hints(ports: WorkerPorts, floor: Floor, stop: asyncio.Event) -> None:
+    """Claim and start attempts until `stop`."""
+    stopping = asyncio.create_task(_stop_receiving_at(ports, stop))
+    try:
+        while not stop.is_set():
+            deliveries = await ports.hints.take(min(await floor.free(), BATCH))
+            if deliveries:
+                await _handle(ports, floor, deliveries, stop)
+    finally:
+        await stopping
+
+
+async def _stop_receiving_at(ports: WorkerPorts, stop: asyncio.Event) -> None:
+    await stop.wait()
+    await ports.hints.stop_receiving()
+
+
+async def _handle(
+    ports: WorkerPorts, floor: Floor, deliveries: Sequence[Delivery], stop: asyncio.Event
+) -> None:
+    ids = _read(deliveries)
+    claims = await _claim(ports, ids, stop) if ids else []
+    if claims is None:
+        await ports.hints.give_back(deliveries)
+        return
+    await ports.hints.ack(deliveries)
+    HINTS.labels("work").inc(len(claims))
+    HINTS.labels("nothing").inc(len(deliveries) - len(claims))
+    for claim in claims:
+        QUEUE_WAIT.observe(max(claim.waited.total_seconds(), 0))
+        start(ports, floor, claim)
+
+
+def start(ports: WorkerPorts, floor: Floor, claim: Claim) -> None:
+    """Run a claimed attempt in a task of our own: no library's callback may cancel it."""
+    task = asyncio.create_task(attempts.run(ports, floor, claim))
+    floor.enter(Running(claim, task))
+    task.add_done_callback(lambda _: floor.leave(claim))
+
+
+def _read(deliveries: Sequence[Delivery]) -> list[str]:
+    """The ids. What cannot be one names no row: it is acknowledged with the others, and counted."""
+    ids = []
+    for delivery in deliveries:
+        if len(delivery.body) <= _MAX_HINT_BYTES and delivery.body.isascii():
+            ids.append(delivery.body.decode())
+        else:
+            log.error(HINT_UNREADABLE, queue=delivery.queue, size=len(delivery.body))
+            HINTS.labels("unreadable").inc()
+    return ids
+
+
+async def _claim(ports: WorkerPorts, ids: Sequence[str], stop: asyncio.Event) -> list[Claim] | None:
+    """Claim; while the ledger is away, hold these few hints and try again. None at a stop."""
+    for pause in growing(_FIRST_PAUSE, _LONGEST_PAUSE):
+        try:
+            claims = await ports.ledger.claim(ids)
+        except LedgerAway:
+            log.warning(CLAIM_POSTPONED, count=len(ids))
+        else:
+            if stop.is_set():
+                await _return(ports, claims)
+                return []
+            return claims
+        await asyncio.sleep(pause)
+        if stop.is_set():
+            return None
+    raise AssertionError("pauses never end")  # pragma: no cover
+
+
+async def _return(ports: WorkerPorts, claims: Sequence[Claim]) -> None:
+    if claims:
+        await ports.ledger.give_back(
+            [GiveBack(claim.request_id, claim.fence, timedelta()) for claim in claims]
+        )

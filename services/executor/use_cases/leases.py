@@ -1,0 +1,51 @@
+"""Keep the leases of what is running: one statement every five seconds for all of them.
+
+Only a row that says so means that a lease is lost; having no contact never does. While the ledger
+is away the calls go on: the answer that is under way may be the paid one, and the fence decides.
+"""
+
+import asyncio
+from datetime import timedelta
+from typing import Final
+
+from prometheus_client import Counter, Gauge
+
+from libs.common import logs, runtime
+from libs.ledger.connection import LedgerAway
+from services.executor.ports import WorkerPorts
+from services.executor.use_cases.running import Floor
+
+log = logs.get(__name__)
+
+LEASE_LOST: Final = "lease_lost"
+RENEWAL_POSTPONED: Final = "renewal_postponed"
+
+EVERY: Final = timedelta(seconds=5)
+_AGAIN: Final = timedelta(milliseconds=500)
+
+LOST: Final = Counter("reqrun_leases_lost_total", "Calls cut because another holds the request")
+RUNNING: Final = Gauge("reqrun_attempts_running", "Attempts under way in this executor")
+
+
+async def keep_leases(ports: WorkerPorts, floor: Floor, stop: asyncio.Event) -> None:
+    """Renew until `stop` is set."""
+    pause = EVERY
+    while not await runtime.sleep(stop, pause.total_seconds()):
+        RUNNING.set(len(floor))
+        pause = EVERY if await renew(ports, floor) else _AGAIN
+
+
+async def renew(ports: WorkerPorts, floor: Floor) -> bool:
+    """Renew once; False when the ledger did not answer."""
+    leases = floor.leases()
+    if not leases:
+        return True
+    try:
+        kept = await ports.ledger.renew(leases)
+    except LedgerAway:
+        log.warning(RENEWAL_POSTPONED, count=len(leases))
+        return False
+    for claim in floor.cancel(lease for lease in leases if lease.request_id not in kept):
+        log.warning(LEASE_LOST, request_id=claim.request_id, fence=claim.fence)
+        LOST.inc()
+    return True

@@ -1,0 +1,72 @@
+"""What this executor has under way: its places, and the leases that go with them."""
+
+import asyncio
+from collections.abc import Iterable
+
+import msgspec
+
+from libs.ledger.claim import Claim
+from libs.ledger.renew import Lease
+
+
+class Running(msgspec.Struct):
+    """One attempt under way. `is_calling`: a lost lease may still cancel it."""
+
+    claim: Claim
+    task: "asyncio.Task[None]"
+    is_calling: bool = True
+
+
+class Floor:
+    """The places of an executor. One attempt a place, one place an attempt."""
+
+    def __init__(self, places: int) -> None:
+        """`places`: attempts under way at once."""
+        self._places = places
+        self._running: dict[tuple[str, int], Running] = {}
+        self._changed = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def enter(self, running: Running) -> None:
+        """Take a place."""
+        self._running[running.claim.request_id, running.claim.fence] = running
+
+    def leave(self, claim: Claim) -> None:
+        """Free its place."""
+        self._running.pop((claim.request_id, claim.fence), None)
+        self._changed.set()
+
+    def stop_calling(self, claim: Claim) -> None:
+        """From here on the attempt has its answer: a lost lease does not cancel it any more."""
+        running = self._running.get((claim.request_id, claim.fence))
+        if running is not None:
+            running.is_calling = False
+
+    async def free(self) -> int:
+        """Wait for at least one free place; answers how many there are."""
+        while len(self._running) >= self._places:
+            self._changed.clear()
+            await self._changed.wait()
+        return self._places - len(self._running)
+
+    def leases(self) -> list[Lease]:
+        """What must be renewed: answers in hand included, until they are written."""
+        return [Lease(request_id, fence) for request_id, fence in self._running]
+
+    def cancel(self, lost: Iterable[Lease]) -> list[Claim]:
+        """Abort the calls whose leases are lost; answers which were cut."""
+        cut = []
+        for lease in lost:
+            running = self._running.get((lease.request_id, lease.fence))
+            if running is not None and running.is_calling:
+                running.task.cancel()
+                cut.append(running.claim)
+        return cut
+
+    async def drained(self) -> None:
+        """Wait until nothing is under way."""
+        while self._running:
+            self._changed.clear()
+            await self._changed.wait()

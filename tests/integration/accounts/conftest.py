@@ -1,0 +1,79 @@
+"""Accounts on a real database, as the role that production gives it."""
+
+import secrets
+from base64 import b64encode
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from deploy.local.servers.postgresql import PostgreSql
+from libs.common.crypto import SealingKey
+from libs.common.database import Database
+from libs.common.settings import Secret
+from services.accounts import app
+from services.accounts.ports import Ports
+from services.accounts.settings import Settings
+from tests.support import servers
+from tests.support.frozen_clock import FrozenClock
+from tests.support.service_database import ServiceDatabase
+from tests.support.service_keys import ServiceKey
+
+
+@pytest.fixture(scope="session")
+def gateway_key() -> ServiceKey:
+    return ServiceKey("gateway")
+
+
+@pytest.fixture(scope="session")
+def executor_key() -> ServiceKey:
+    return ServiceKey("executor")
+
+
+@pytest.fixture(scope="session")
+def executor_sealing_key() -> SealingKey:
+    return SealingKey.generate()
+
+
+@pytest.fixture(scope="session")
+async def accounts_template(postgresql_server: PostgreSql) -> AsyncIterator[ServiceDatabase]:
+    made = ServiceDatabase(postgresql_server, "accounts")
+    await made.create(app.VERSIONS)
+    yield made
+    made.drop()
+
+
+@pytest.fixture
+def accounts_address(accounts_template: ServiceDatabase) -> Iterator[str]:
+    """A fresh accounts database, its address for the superuser."""
+    with servers.database(accounts_template.server, accounts_template.template) as address:
+        yield address
+
+
+@pytest.fixture
+def settings(
+    accounts_template: ServiceDatabase,
+    accounts_address: str,
+    executor_sealing_key: SealingKey,
+    gateway_key: ServiceKey,
+    executor_key: ServiceKey,
+) -> Settings:
+    return Settings(
+        env="local",
+        database_url=accounts_template.url(accounts_address),
+        broker_url=Secret("amqp://nobody@127.0.0.1:1/"),
+        api_key_pepper=Secret(b64encode(secrets.token_bytes(32)).decode()),
+        executor_public_key=executor_sealing_key.public_text(),
+        service_public_keys={key.key_id: key.public for key in (gateway_key, executor_key)},
+        open_hosts=("127.0.0.1",),
+    )
+
+
+@pytest.fixture
+def clock() -> FrozenClock:
+    return FrozenClock()
+
+
+@pytest.fixture
+async def ports(settings: Settings, clock: FrozenClock) -> AsyncIterator[Ports]:
+    async with Database(settings.database_url, application="test") as db:
+        yield app.make_ports(settings, db, clock)

@@ -1,0 +1,47 @@
+"""Looking into a broker from the side: what is in a queue, and emptying it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aio_pika
+from aio_pika.abc import AbstractChannel
+
+from libs.common.broker.rabbitmq.declare import declare_topology
+from libs.common.broker.topology import queue_names
+
+
+@asynccontextmanager
+async def side_channel(url: str) -> AsyncIterator[AbstractChannel]:
+    """A plain channel of the test's own."""
+    async with await aio_pika.connect(url) as connection, connection.channel() as channel:
+        yield channel
+
+
+async def reset(url: str) -> None:
+    """The whole topology, every queue empty."""
+    async with await aio_pika.connect(url) as connection, connection.channel() as channel:
+        await declare_topology(connection)
+        for name in queue_names():
+            await (await channel.get_queue(name, ensure=False)).purge()
+
+
+async def drain(url: str, queue: str) -> list[bytes]:
+    """Take everything that is ready in a queue; the bodies."""
+    return [message.body for message in await drain_messages(url, queue)]
+
+
+async def drain_messages(url: str, queue: str) -> list[aio_pika.abc.AbstractIncomingMessage]:
+    """As `drain`, the messages."""
+    found = []
+    async with side_channel(url) as channel:
+        source = await channel.get_queue(queue, ensure=False)
+        while message := await source.get(no_ack=True, fail=False):
+            found.append(message)
+    return found
+
+
+async def depth(url: str, queue: str) -> int:
+    """How many messages are ready (those in somebody's hands are not)."""
+    async with side_channel(url) as channel:
+        declared = await channel.declare_queue(queue, passive=True)
+        return declared.declaration_result.message_count or 0
