@@ -1,5 +1,6 @@
 """Real servers for every test that asks: started once a session, at first use."""
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from deploy.local.servers.postgresql import PostgreSql
 from deploy.local.servers.rabbitmq import RabbitMq
 from deploy.local.servers.redis import Redis
+from libs.ledger import migrations
 from tests.support import servers
 
 
@@ -32,4 +34,19 @@ def redis_server() -> Iterator[Redis]:
 def empty_database(postgresql_server: PostgreSql) -> Iterator[str]:
     """The address of a new, empty database, for the superuser."""
     with servers.database(postgresql_server) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def ledger_template(postgresql_server: PostgreSql) -> Iterator[str]:
+    """The name of a database with the ledger's schema, to copy from."""
+    with servers.database(postgresql_server) as address:
+        asyncio.run(migrations.upgrade(address))
+        yield address.rpartition("/")[2]
+
+
+@pytest.fixture
+def ledger_url(postgresql_server: PostgreSql, ledger_template: str) -> Iterator[str]:
+    """The address of a new, empty ledger, for the superuser."""
+    with servers.database(postgresql_server, ledger_template) as address:
         yield address

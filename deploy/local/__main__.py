@@ -5,7 +5,7 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping
 
-from deploy.local import demo, display
+from deploy.local import demo, display, places
 from deploy.local.programs import ProgramFailed
 from deploy.local.site import ROOT, Ports
 from deploy.local.stack import Options, Stack
@@ -28,7 +28,10 @@ def up(environ: Mapping[str, str]) -> int:
             _stop(stack, supervisor)
     if not supervisor.is_running:
         supervisor.start(stack.programs())
-    stack.start(display.step)
+    if stack.is_well():
+        display.console.print("Everything is running.")
+    else:
+        stack.start(display.step)
     with display.step("Making the demo accounts"):
         made = demo.seed(stack, provider)
     with display.step("Sending a first request"):
@@ -52,9 +55,7 @@ def down(_: Mapping[str, str]) -> int:
 def reset(environ: Mapping[str, str]) -> int:
     """Stop, and forget all data, keys and logs."""
     down(environ)
-    data = FOLDER / "data"
-    if data.is_symlink():
-        shutil.rmtree(data.resolve(), ignore_errors=True)
+    places.remove_server_folder(FOLDER / "data")
     if FOLDER.exists():
         shutil.rmtree(FOLDER)
     display.console.print("Everything local is forgotten.")
@@ -103,7 +104,7 @@ def main(arguments: list[str], environ: Mapping[str, str]) -> int:
 
 def _stack(supervisor: Supervisor, provider: demo.Provider | None) -> Stack:
     options = Options(
-        settings={"OPEN_HOSTS": demo.open_hosts(FOLDER, provider)},
+        settings=demo.open_hosts(FOLDER, provider),
         preferred_ports=_PREFERRED_PORTS,
     )
     return Stack(FOLDER, options, supervisor.run)

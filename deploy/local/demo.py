@@ -68,12 +68,13 @@ def seeded(folder: Path) -> Seeded | None:
     return msgspec.json.decode(file.read_bytes(), type=Seeded) if file.exists() else None
 
 
-def open_hosts(folder: Path, chosen: Provider | None) -> str:
-    """Hosts that may be called although they are private: ours, and the one the caller named."""
+def open_hosts(folder: Path, chosen: Provider | None) -> dict[str, str]:
+    """The setting that lets a provider the caller named have a private address, or no TLS."""
     before = seeded(folder)
     url = chosen.url if chosen else before.demo.provider_url if before else ""
-    named = urlsplit(url).hostname if url not in ("", OPENAI_URL) else None
-    return ",".join(sorted({"127.0.0.1", *([named] if named else [])}))
+    is_ours = chosen is None and before is not None and before.is_simulated
+    host = urlsplit(url).hostname
+    return {"OPEN_HOSTS": f"127.0.0.1,{host}"} if host and url != OPENAI_URL and not is_ours else {}
 
 
 def seed(stack: Stack, chosen: Provider | None) -> Demo:

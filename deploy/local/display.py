@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.panel import Panel
 from rich.table import Table
 
 from deploy.local.demo import Demo, is_simulated
@@ -19,8 +18,8 @@ _CURL = """curl {url}/v1/chat/completions \\
   -H "Content-Type: application/json" \\
   -d '{{"model": "sim-ok", "wait": true, "messages": [{{"role": "user", "content": "Hello"}}]}}'"""
 _SIMULATED = (
-    "Live keys call the bundled simulator. Set OPENAI_API_KEY (and OPENAI_BASE_URL) and run\n"
-    "`make up` again to call a real provider with new live keys."
+    "Live keys call the bundled simulator. To call a real provider with new live keys,\n"
+    "set OPENAI_API_KEY (and OPENAI_BASE_URL) and run `make up` again."
 )
 
 
@@ -36,10 +35,9 @@ def step(text: str) -> Iterator[None]:
 def summary(stack: Stack, demo: Demo, environment: Path) -> None:
     """Everything needed to go on."""
     provider = _SIMULATED if is_simulated(stack, demo) else f"Live keys call {demo.provider_url}."
-    console.print(Panel("A request went in, was kept, run and answered.", title="ReqRun is up"))
-    console.print("[bold]Try it[/]\n")
+    console.print("\n[bold]ReqRun is up.[/] A request went in, was kept, run and answered.\n")
     console.print(_CURL.format(url=stack.base_url, key=demo.test_key), soft_wrap=True, markup=False)
-    console.print(f"\n{provider}\n", markup=False)
+    console.print(f"\n{provider}\n", markup=False, soft_wrap=True)
     facts = Table.grid(padding=(0, 2))
     facts.add_row("API", stack.base_url)
     facts.add_row("Keys and addresses", str(environment))

@@ -7,6 +7,7 @@ account its package made; as anybody else it runs as the caller.
 import hashlib
 import os
 import pwd
+import shutil
 import stat
 from pathlib import Path
 
@@ -44,6 +45,15 @@ def server_folder(folder: Path) -> Path:
     real.mkdir(mode=0o711, exist_ok=True)
     folder.symlink_to(real)
     return real
+
+
+def remove_server_folder(folder: Path) -> None:
+    """Undo `server_folder`, with all that is inside. Harmless when there is none."""
+    if folder.is_symlink():
+        shutil.rmtree(folder.resolve(), ignore_errors=True)
+        folder.unlink()
+    elif folder.exists():
+        shutil.rmtree(folder)
 
 
 def own(path: Path, account: str | None, mode: int) -> None:

@@ -12,6 +12,8 @@ _TRIES = 200
 def is_free(port: int) -> bool:
     """Whether nothing is bound to this port of 127.0.0.1 now."""
     with socket.socket() as probe:
+        # As servers do: connections that ended a moment ago do not keep a port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:

@@ -22,10 +22,6 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
 
 _POSTGRESQL = "@127.0.0.1:{port[postgresql]}"
 _RABBITMQ = "@127.0.0.1:{port[rabbitmq]}/"
-_SIMULATOR = {
-    "SIMULATOR_URL": "http://127.0.0.1:{port[simulator]}/v1",
-    "OPEN_HOSTS": "127.0.0.1",
-}
 _ASK_ACCOUNTS = {"ACCOUNTS_URL": "http://127.0.0.1:{port[accounts-internal]}"}
 _VERIFY = {"SERVICE_PUBLIC_KEYS": "{key[service_public_keys]}"}
 _REDIS = {"REDIS_URL": "redis://:{password[redis]}@127.0.0.1:{port[redis]}/0"}
@@ -49,8 +45,8 @@ _EXECUTOR = {
     "SERVICE_KEY_ID": "{key[executor_id]}",
     **_REDIS,
     **_ASK_ACCOUNTS,
-    **_VERIFY,
-    **_SIMULATOR,
+    "SIMULATOR_URL": "http://127.0.0.1:{port[simulator]}/v1",
+    "GRACE": "20",
 }
 _ACCOUNTS = {
     "DATABASE_URL": "postgresql://reqrun_accounts:{password[accounts]}" + _POSTGRESQL + "/accounts",
@@ -58,8 +54,8 @@ _ACCOUNTS = {
     "API_KEY_PEPPER": "{key[pepper]}",
     "EXECUTOR_PUBLIC_KEY": "{key[executor_public]}",
     "DATA_PLANE_PUBLIC_KEY": "{key[data_plane_public]}",
+    "OPEN_HOSTS": "127.0.0.1",
     **_VERIFY,
-    **_SIMULATOR,
 }
 _BILLING = {
     "DATABASE_URL": "postgresql://reqrun_billing:{password[billing]}" + _POSTGRESQL + "/billing",

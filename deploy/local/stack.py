@@ -1,6 +1,7 @@
 """The whole system in one folder: servers, databases, every process. `make up` and tests use it."""
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -11,7 +12,7 @@ from urllib.request import urlopen
 
 import msgspec
 
-from deploy.local import databases
+from deploy.local import databases, places
 from deploy.local.processes import INTERNAL, MIGRATIONS, PROCESSES, SEED, Process
 from deploy.local.programs import Controlled, Program, ProgramFailed, Run, Running, run_once
 from deploy.local.servers.postgresql import PostgreSql
@@ -22,7 +23,7 @@ from deploy.local.site import Site, port_name
 from libs.common.broker.definitions import GRANTS, SALT_BYTES, User, definitions
 from libs.common.settings import Secret
 
-_READY_SECONDS = 60.0
+_READY_SECONDS = 120.0
 _LOOK_SECONDS = 0.05
 _HTTP_OK = 200
 
@@ -88,8 +89,10 @@ class Stack:
     def start(self, step: Step = lambda _: nullcontext()) -> None:
         """Start everything and wait until all of it is ready; ProgramFailed names what is not."""
         for server in self.servers:
+            server.begin()
+        for server in self.servers:
             with step(f"Starting {server.title}"):
-                server.start()
+                server.wait_until_ready()
         with step("Creating databases"):
             databases.create(self.postgresql, self.site.keys)
             for migration in MIGRATIONS:
@@ -113,6 +116,16 @@ class Stack:
                 failures.append(failure)
         if failures:
             raise failures[0]
+
+    def remove(self) -> None:
+        """Forget data, keys and logs. It must be stopped."""
+        places.remove_server_folder(self.site.folder / "data")
+        shutil.rmtree(self.site.folder)
+
+    def is_well(self) -> bool:
+        """Whether every server answers and every process can work."""
+        servers = all(s.process.is_running and s.is_ready() for s in self.servers)
+        return servers and all(self.is_ready(name) for name in self.processes)
 
     def wait_until_ready(self, name: str, seconds: float = _READY_SECONDS) -> None:
         """Wait until a process says on its internal port that it can work; else ProgramFailed."""

@@ -4,6 +4,7 @@ import hashlib
 import os
 import resource
 import shlex
+import shutil
 import sys
 import tempfile
 import time
@@ -82,6 +83,8 @@ class Supervisor:
             self.call("getPID")
         except OSError:
             return False
+        except Fault:
+            return True  # it is shutting down
         return True
 
     def has(self, programs: list[Program]) -> bool:
@@ -90,10 +93,14 @@ class Supervisor:
 
     def start(self, programs: list[Program]) -> None:
         """Start it with these programs, none of them started yet; ProgramFailed if it does not."""
+        self._socket.parent.mkdir(mode=0o700, exist_ok=True)
+        if self._socket.parent.lstat().st_uid != os.geteuid():
+            raise ProgramFailed(f"{self._socket.parent} belongs to somebody else")
         places.write_private(self._programs, _encode(programs).decode())
         places.write_private(self._configuration, self._render(programs))
         command = (sys.executable, "-m", "supervisor.supervisord", "-c", str(self._configuration))
-        environment = {"PATH": os.defpath, "LANG": "C.UTF-8"}
+        mark = {MARK: str(self._folder.resolve())}
+        environment = {"PATH": os.defpath, "LANG": "C.UTF-8", **mark}
         run_once(Program(name="supervisord", command=command, environment=environment))
         deadline = time.monotonic() + _START_SECONDS
         while not self.is_running:
@@ -105,9 +112,11 @@ class Supervisor:
         """End it; what still runs under it is stopped first."""
         pid = int(self.call("getPID"))
         self.call("shutdown")
-        deadline = time.monotonic() + STOP_SECONDS
-        while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
-            time.sleep(_LOOK_SECONDS)
+        _, alive = psutil.wait_procs([psutil.Process(pid)], STOP_SECONDS)
+        if alive:
+            raise ProgramFailed(f"supervisord did not stop, see {self._folder}/logs")
+        if self._socket.parent != self._folder:
+            shutil.rmtree(self._socket.parent)
 
     def end_orphans(self) -> None:
         """Kill what a supervisor that was itself killed has left behind, by the mark it carries."""
@@ -227,7 +236,4 @@ def _socket(folder: Path) -> Path:
         return socket
     digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
     private = Path(tempfile.gettempdir()) / f"reqrun-{digest}"
-    private.mkdir(mode=0o700, exist_ok=True)
-    if private.is_symlink() or private.stat().st_uid != os.geteuid():
-        raise PermissionError(f"{private} belongs to somebody else")
     return private / "supervisor.sock"

@@ -29,8 +29,8 @@ class Batch(Generic[Item, Answer]):
 
     `run` answers one result an item, in order; a result that is an exception is raised to its
     caller alone. When `run` itself raises, every caller of that batch gets the error. Cancelling a
-    caller never cancels the batch. `limit`: items a batch; `queue_limit`: callers that may wait;
-    `workers`: batches at once.
+    caller never cancels the batch; an item that has not been begun by then never is. `limit`: items
+    a batch; `queue_limit`: callers that may wait; `workers`: batches at once.
     """
 
     def __init__(
@@ -70,16 +70,21 @@ class Batch(Generic[Item, Answer]):
         try:
             while self._waiting:
                 batch = self._take()
-                await self._settle(batch)
+                if batch:
+                    await self._settle(batch)
                 if len(batch) > self._limit // 2:
                     await asyncio.sleep(0)
         finally:
             self._idle += 1
 
     def _take(self) -> list[tuple[Item, asyncio.Future[Answer]]]:
-        size = min(self._limit, len(self._waiting))
-        batch = [self._waiting.popleft() for _ in range(size)]
-        self._sizes.observe(size)
+        """The next items; one whose caller was cancelled before it was begun is not begun."""
+        batch: list[tuple[Item, asyncio.Future[Answer]]] = []
+        while self._waiting and len(batch) < self._limit:
+            item, future = self._waiting.popleft()
+            if not future.done():
+                batch.append((item, future))
+        self._sizes.observe(len(batch))
         return batch
 
     async def _settle(self, batch: list[tuple[Item, asyncio.Future[Answer]]]) -> None:

@@ -22,8 +22,9 @@ class Command(msgspec.Struct, frozen=True):
 def parser(
     prog: str, description: str, epilog: str, commands: Mapping[str, Command]
 ) -> argparse.ArgumentParser:
-    """For `commands` by their words (`keys issue`, at most two). The result's `call` is the chosen
-    one's; every command also takes `--json`.
+    """For `commands` by their words, at most two, such as `keys issue`.
+
+    What it parses has the chosen command's `call`, and `json`, which every command takes.
     """
     top = argparse.ArgumentParser(prog=prog, description=description, epilog=epilog)
     branches: dict[str, Any] = {"": top.add_subparsers(required=True, metavar="COMMAND")}

@@ -43,6 +43,9 @@ RELAY_FAILED: Final = "relay_failed"
 EVENTS_UNSENT: Final = "events_unsent"
 
 RELAYED: Final = Counter("reqrun_outbox_relayed_total", "Events published", ["database"])
+FAILED: Final = Counter(
+    "reqrun_outbox_passes_failed_total", "Passes ended by an error", ["database"]
+)
 OLDEST: Final = Gauge(
     "reqrun_outbox_oldest_age_seconds", "Age of the oldest event not yet published", ["database"]
 )
@@ -91,6 +94,7 @@ class Relay:
         """`poll`: how often to look when there was nothing more."""
         self._database, self._publisher, self._poll = database, publisher, poll
         self._relayed = RELAYED.labels(database.name)
+        self._failed = FAILED.labels(database.name)
         self._oldest = OLDEST.labels(database.name)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -100,6 +104,7 @@ class Relay:
             try:
                 is_full, unsent = await self._relay_batch()
             except Exception as error:
+                self._failed.inc()
                 log.warning(RELAY_FAILED, database=self._database.name, exc_info=error)
                 unsent, is_full = 1, False
             if unsent:

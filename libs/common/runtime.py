@@ -2,8 +2,10 @@
 
 import asyncio
 import gc
+import os
 import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -18,6 +20,13 @@ PROCESS_STARTED: Final = "process_started"
 PROCESS_STOPPING: Final = "process_stopping"
 PROCESS_STOPPED: Final = "process_stopped"
 LOOP_DIED: Final = "loop_died"
+PROCESS_FAILED: Final = "process_failed"
+
+END_SECONDS: Final = 10.0
+"""How long a process may take to end after one of its loops died."""
+
+# Set by `start`: a test that calls `run` keeps its own process.
+_is_whole_process: Final = threading.Event()
 
 Loop = Callable[[asyncio.Event], Awaitable[None]]
 """Runs until the event is set, then finishes what it has in hand and returns."""
@@ -52,13 +61,14 @@ def start(main: Callable[[], Awaitable[None]]) -> int:
     async def call() -> None:
         await main()
 
+    _is_whole_process.set()
     try:
         uvloop.run(call())
     except SettingsError as error:
         print(error, file=sys.stderr)  # noqa: T201  # the operator's first look, before any log
         return 2
     except Exception:
-        log.exception(LOOP_DIED)
+        log.exception(PROCESS_FAILED)
         return 1
     return 0
 
@@ -69,9 +79,23 @@ def _ask_to_stop(stop: asyncio.Event, signal_name: str) -> None:
 
 
 async def _watch(loop: Loop, stop: asyncio.Event) -> None:
-    await loop(stop)
-    if not stop.is_set():
-        raise LoopEnded(getattr(loop, "__qualname__", repr(loop)))
+    try:
+        await loop(stop)
+        if not stop.is_set():
+            raise LoopEnded(getattr(loop, "__qualname__", repr(loop)))  # noqa: TRY301
+    except Exception:
+        log.exception(LOOP_DIED)
+        _end_soon()
+        raise
+
+
+def _end_soon() -> None:
+    """The process must end now, even if something does not let itself be cancelled."""
+    if not _is_whole_process.is_set():
+        return
+    killer = threading.Timer(END_SECONDS, os._exit, (1,))
+    killer.daemon = True
+    killer.start()
 
 
 async def sleep(stop: asyncio.Event, seconds: float) -> bool:

@@ -32,6 +32,14 @@ _STALE: Final = ("25006",)
 # Class 22 (data exception) and 23 (integrity constraint violation): one item's value is to blame.
 _REFUSED: Final = ("22", "23")
 
+# InternalClientError: what asyncpg raises on a connection that the server closed while it idled.
+_CUT: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.exceptions.InternalClientError,
+)
+
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
@@ -152,7 +160,7 @@ class Database:
         try:
             pool = await self._open()
             connection = await pool.acquire(timeout=ACQUIRE_TIMEOUT.total_seconds())
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as away:
+        except (asyncpg.PostgresError, *_CUT) as away:
             raise LedgerAway from away
         try:
             return await work(connection)
@@ -163,7 +171,7 @@ class Database:
             raise
         except asyncpg.DataError:
             raise
-        except (OSError, TimeoutError, asyncpg.InterfaceError) as away:
+        except _CUT as away:
             # A frozen server would also freeze the polite way of giving a connection back.
             connection.terminate()
             raise LedgerAway from away

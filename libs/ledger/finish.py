@@ -62,8 +62,10 @@ item AS MATERIALIZED (
     UPDATE live l
     SET state = 'retrying', not_before = d.retry_at, due_at = l.deadline, slot_at = NULL,
         lease_owner = NULL, lease_until = NULL, sent_at = NULL, started_at = NULL, crash_count = 0,
+        -- Not leased: the orphan was counted, or this very finish was written once already.
         counted = l.counted + CASE WHEN d.is_leased THEN d.counted ELSE 0 END,
-        timeouts = l.timeouts + d.timeouts, last_error_code = d.error_code,
+        timeouts = l.timeouts + CASE WHEN d.is_leased THEN d.timeouts ELSE 0 END,
+        last_error_code = d.error_code,
         updated_at = (SELECT t FROM clock)
     FROM decided d WHERE l.id = d.id AND l.id = ANY($1) AND NOT d.is_final
     RETURNING l.id, l.project_id, l.mode

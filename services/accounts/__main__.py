@@ -4,6 +4,7 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
+from getpass import getpass
 from typing import Final
 
 import msgspec
@@ -24,7 +25,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     try:
         if arguments[:1] == ["migrate"]:
             logs.configure(app.NAME)
-            app.migrate(load(MigrationSettings, environ).url())
+            app.migrate(load(MigrationSettings, environ).migration_url)
             return 0
         if arguments and arguments[0] in ROLES:
             settings = load(Settings, environ)
@@ -40,11 +41,15 @@ def _command(given: Namespace, environ: Mapping[str, str]) -> int:
     logs.configure(app.NAME, "critical")  # standard output belongs to the answer
     inputs = load(commands.Inputs, environ)
     if given.call is commands.set_connection and not inputs.provider_key.reveal():
-        key = Secret(sys.stdin.readline().strip())
-        inputs = msgspec.structs.replace(inputs, provider_key=key)
+        inputs = msgspec.structs.replace(inputs, provider_key=_ask_for_key())
     answer = app.run_command(load(Settings, environ), given, inputs)
     sys.stdout.write(render(answer, is_json=given.json))
     return 0
+
+
+def _ask_for_key() -> Secret:
+    is_person = sys.stdin.isatty()
+    return Secret(getpass("Provider key: ") if is_person else sys.stdin.readline().strip())
 
 
 if __name__ == "__main__":

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from litestar import Litestar
+from sqlalchemy.exc import DBAPIError
 
 from libs.common import crypto, migrations, runtime
 from libs.common.broker.rabbitmq import RabbitMQPublisher
 from libs.common.clock import Clock, SystemClock
 from libs.common.contracts.accounts import AUDIENCE
 from libs.common.database import Database
+from libs.common.errors import Unavailable
 from libs.common.outbox import Relay
 from libs.common.settings import Secret
 from libs.common.tokens import TokenVerifier
@@ -23,9 +25,10 @@ from libs.common.web import health
 from services.accounts.api import internal
 from services.accounts.api.commands import Inputs
 from services.accounts.ports import Ports
-from services.accounts.settings import Settings, pepper_of
+from services.accounts.settings import Settings
 
 NAME: Final = "accounts"
+DATABASE_AWAY: Final = "The database cannot be used. Does it run, and is REQRUN_DATABASE_URL right?"
 VERSIONS: Final = Path(__file__).parent / "migrations" / "versions"
 
 
@@ -35,15 +38,14 @@ def open_database(settings: Settings, role: str) -> Database:
 
 
 def make_ports(settings: Settings, db: Database, clock: Clock) -> Ports:
-    """What the use cases need. Raises SettingsError."""
-    pepper = pepper_of(settings)
-    sealing = crypto.PublicSealingKey.from_text(settings.executor_public_key)
+    """What the use cases need."""
+    pepper = settings.pepper()
     return Ports(
         db=db,
         clock=clock,
         digest=lambda key: crypto.digest(key, pepper),
         pepper_id=settings.api_key_pepper_id,
-        seal=sealing.seal,
+        seal=settings.sealing_key().seal,
         open_hosts=frozenset(settings.open_hosts),
         is_production=settings.env == "production",
     )
@@ -92,4 +94,7 @@ def run_command(settings: Settings, given: Namespace, inputs: Inputs) -> Any:
         async with open_database(settings, "operator") as db:
             return await given.call(make_ports(settings, db, SystemClock()), given, inputs)
 
-    return asyncio.run(call())
+    try:
+        return asyncio.run(call())
+    except (OSError, DBAPIError) as away:
+        raise Unavailable(DATABASE_AWAY) from away

@@ -5,6 +5,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from libs.common.crypto import PublicSealingKey
 from libs.common.settings import Secret, SettingsError
 from libs.common.tokens import PublicServiceKey
 
@@ -32,26 +33,30 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     internal_port: int = 8081
     open_hosts: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Find a bad key at the start, where its variable is named. Raises SettingsError."""
+        self.pepper()
+        self.sealing_key()
+
+    def pepper(self) -> bytes:
+        """The pepper itself. Raises SettingsError."""
+        try:
+            pepper = b64decode(self.api_key_pepper.reveal(), validate=True)
+        except ValueError:
+            pepper = b""
+        if len(pepper) < PEPPER_BYTES:
+            raise SettingsError(f"REQRUN_API_KEY_PEPPER is not base64 of {PEPPER_BYTES} bytes")
+        return pepper
+
+    def sealing_key(self) -> PublicSealingKey:
+        """What provider keys are sealed with. Raises SettingsError."""
+        try:
+            return PublicSealingKey.from_text(self.executor_public_key)
+        except ValueError:
+            raise SettingsError("REQRUN_EXECUTOR_PUBLIC_KEY is not an X25519 key") from None
+
 
 class MigrationSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """For `migrate`: `migration_url` is of the role that owns the tables; else `database_url`."""
+    """For `migrate`: the address of the database for the role that owns its tables."""
 
-    database_url: Secret = Secret("")
-    migration_url: Secret = Secret("")
-
-    def url(self) -> Secret:
-        """The one that is set. Raises SettingsError."""
-        if not (self.migration_url.reveal() or self.database_url.reveal()):
-            raise SettingsError("REQRUN_MIGRATION_URL is not set")
-        return self.migration_url if self.migration_url.reveal() else self.database_url
-
-
-def pepper_of(settings: Settings) -> bytes:
-    """The pepper's bytes. Raises SettingsError."""
-    try:
-        pepper = b64decode(settings.api_key_pepper.reveal(), validate=True)
-    except ValueError:
-        pepper = b""
-    if len(pepper) < PEPPER_BYTES:
-        raise SettingsError(f"REQRUN_API_KEY_PEPPER is not base64 of {PEPPER_BYTES} bytes or more")
-    return pepper
+    migration_url: Secret

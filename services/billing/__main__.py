@@ -18,7 +18,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     try:
         if arguments[:1] == ["migrate"]:
             logs.configure(app.NAME)
-            app.migrate(load(MigrationSettings, environ).url())
+            app.migrate(load(MigrationSettings, environ).migration_url)
             return 0
         if arguments[:1] == ["worker"]:
             settings = load(Settings, environ)

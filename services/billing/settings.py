@@ -2,7 +2,7 @@
 
 import msgspec
 
-from libs.common.settings import Secret, SettingsError
+from libs.common.settings import Secret
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,13 +16,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MigrationSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """For `migrate`: `migration_url` is of the role that owns the tables; else `database_url`."""
+    """For `migrate`: the address of the database for the role that owns its tables."""
 
-    database_url: Secret = Secret("")
-    migration_url: Secret = Secret("")
-
-    def url(self) -> Secret:
-        """The one that is set. Raises SettingsError."""
-        if not (self.migration_url.reveal() or self.database_url.reveal()):
-            raise SettingsError("REQRUN_MIGRATION_URL is not set")
-        return self.migration_url if self.migration_url.reveal() else self.database_url
+    migration_url: Secret

@@ -52,17 +52,18 @@ async def open_worker(settings: Settings) -> AsyncIterator[list[Loop]]:
         settings.broker_url, name=name, queues=(WORK_FIRST, WORK_REST), prefetch=_PREFETCH
     )
     redis = _redis(settings.redis_url)
+    provider = Provider(
+        ProviderOptions(
+            open_hosts=(*settings.open_hosts, _host(settings.simulator_url)),
+            max_answer_bytes=settings.answer_bytes,
+        )
+    )
     async with hints, _accounts(settings) as client:
         ports = WorkerPorts(
             clock=SystemClock(),
             ledger=ledger,
             hints=hints,
-            provider=Provider(
-                ProviderOptions(
-                    open_hosts=(*settings.open_hosts, _host(settings.simulator_url)),
-                    max_answer_bytes=settings.answer_bytes,
-                )
-            ),
+            provider=provider,
             connections=_connections(settings, client),
             wakeups=RedisWakeUps(redis),
             places=settings.places,
@@ -77,9 +78,12 @@ async def open_worker(settings: Settings) -> AsyncIterator[list[Loop]]:
         async def run(stop: asyncio.Event) -> None:
             await work(ports, stop)
 
-        yield [run, _health(settings, is_ready)]
-        await ledger.database.close()
-        await redis.aclose()
+        try:
+            yield [run, _health(settings, is_ready)]
+        finally:
+            await provider.close()
+            await ledger.database.close()
+            await redis.aclose()
 
 
 @asynccontextmanager
@@ -107,14 +111,16 @@ async def open_dispatcher(settings: DispatcherSettings) -> AsyncIterator[list[Lo
         async def run_upkeep(stop: asyncio.Event) -> None:
             await keep_up(ports, stop)
 
-        yield [
-            run,
-            run_upkeep,
-            Relay(outbox, publisher).run,
-            _health(settings, ledger.database.is_ready),
-        ]
-        await ledger.database.close()
-        await redis.aclose()
+        try:
+            yield [
+                run,
+                run_upkeep,
+                Relay(outbox, publisher).run,
+                _health(settings, ledger.database.is_ready),
+            ]
+        finally:
+            await ledger.database.close()
+            await redis.aclose()
 
 
 def _made_up_name() -> str:

@@ -15,6 +15,7 @@ def self_signed(folder: Path, *names: str, is_expired: bool = False) -> Path:
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
     now = datetime.now(UTC)
+    alternative = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -23,10 +24,10 @@ def self_signed(folder: Path, *names: str, is_expired: bool = False) -> Path:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=2))
         .not_valid_after(now + timedelta(days=-1 if is_expired else 1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), critical=False)
+        .add_extension(alternative, critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
-    )  # fmt: skip
+    )
     path = folder / f"{names[0]}.pem"
     path.write_bytes(
         key.private_bytes(

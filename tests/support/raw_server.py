@@ -42,27 +42,30 @@ async def raw_server(
     state = RawServer()
     tasks: set[asyncio.Task[None]] = set()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        state.connections += 1
+    async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             with suppress(ConnectionError):
                 await handler(state, reader, writer)
         finally:
             writer.transport.abort()
-            tasks.discard(task)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A task of our own: Python 3.11.7's streams complain about a cancelled one of theirs.
+        state.connections += 1
+        task = asyncio.create_task(run(reader, writer))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls, backlog=1024)
     state.port = server.sockets[0].getsockname()[1]
     try:
         yield state
     finally:
         server.close()
-        for task in list(tasks):
+        left = list(tasks)
+        for task in left:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*left, return_exceptions=True)
         await server.wait_closed()
 
 

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from libs.common.clock import Clock
+from libs.common.settings import Secret
 from libs.common.tokens import PublicServiceKey, ServiceTokens
 
 
@@ -23,6 +24,11 @@ class ServiceKey:
         self._public = key.public_key().public_bytes(
             Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
         )
+
+    @property
+    def private(self) -> Secret:
+        """What the service itself is told."""
+        return Secret(self._private.decode())
 
     @property
     def public(self) -> PublicServiceKey:

@@ -126,12 +126,12 @@ class RabbitMq(Server):
         """The port mapper comes first."""
         return (self.mapper, self.process)
 
-    def start(self) -> None:
+    def begin(self) -> None:
         """Start the port mapper, then the node."""
         if not self.mapper.is_running:
             self.prepare()
             self.mapper.start()
-        super().start()
+        super().begin()
 
     def stop(self) -> None:
         """Stop the node, then the port mapper."""

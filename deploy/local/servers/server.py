@@ -8,7 +8,7 @@ from deploy.local import places
 from deploy.local.ports import free_ports
 from deploy.local.programs import Controlled, Program, ProgramFailed, Run, Running
 
-_READY_SECONDS = 60.0
+_READY_SECONDS = 120.0
 _LOOK_SECONDS = 0.05
 
 
@@ -70,11 +70,15 @@ class Server(ABC):
         """Everything that runs for this server, in the order it starts."""
         return (self.process,)
 
-    def start(self) -> None:
-        """Start it and wait until it answers; ProgramFailed when it does not."""
+    def begin(self) -> None:
+        """Start it without waiting. Harmless when it runs."""
         if not self.process.is_running:
             self.prepare()
             self.process.start()
+
+    def start(self) -> None:
+        """Start it and wait until it answers; ProgramFailed when it does not."""
+        self.begin()
         self.wait_until_ready()
 
     def stop(self) -> None:

@@ -51,9 +51,11 @@ def serve(app: Any, host: str, port: int, *, grace: timedelta = timedelta(second
         )
         serving = asyncio.create_task(server.serve())
         stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        server.should_exit = True
-        stopping.cancel()
+        try:
+            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            server.should_exit = True
+            stopping.cancel()
         await serving
 
     return loop

@@ -20,14 +20,14 @@ _SHOWN_END: Final = 4
 def check_base_url(text: str, open_hosts: Collection[str] = ()) -> str:
     """`text` without a slash at its end. Raises InvalidBaseUrl.
 
-    HTTPS only, but for the hosts an operator has opened (local development).
+    HTTPS only, but for what an operator has opened (`host` or `host:port`; local development).
     """
     text = text.strip()
     if len(text) > LONGEST_URL or not text.isascii() or not text.isprintable() or " " in text:
         raise InvalidBaseUrl(f"A base URL has at most {LONGEST_URL} characters of plain ASCII.")
     url = _split(text)
-    schemes = {"https", "http"} if url.hostname in open_hosts else {"https"}
-    if url.scheme not in schemes:
+    is_open = url.hostname in open_hosts or f"{url.hostname}:{url.port}" in open_hosts
+    if url.scheme != "https" and not (is_open and url.scheme == "http"):
         raise InvalidBaseUrl("A base URL begins with https://.")
     if "@" in url.netloc or "?" in text or "#" in text or "\\" in text:
         raise InvalidBaseUrl("A base URL has no user, query or fragment.")

@@ -26,6 +26,7 @@ from services.executor.domain.calls import Answer, CallFailure, ProviderConnecti
 from services.executor.domain.failures import ErrorCode, Verdict, classify
 from services.executor.domain.retries import GiveUp, History, RetryPolicy, cool_down, decide
 from services.executor.ports import WorkerPorts
+from services.executor.use_cases.leases import is_ours
 from services.executor.use_cases.running import Floor
 
 log = logs.get(__name__)
@@ -57,12 +58,14 @@ async def run(ports: WorkerPorts, floor: Floor, claim: Claim) -> None:
         return
     if connection is None or claim.body is None:
         ending = _unsendable(claim)
-    else:
+    elif await is_ours(ports, floor, claim):
         ending = await _attempt(ports, claim, connection, claim.body)
+    else:
+        return
     floor.stop_calling(claim)
     ATTEMPTS.labels(ending.outcome, ending.error_code or "").inc()
     written = await _write(ports, ending)
-    if written is not None and written.is_final:
+    if written is None or written.is_final:
         ports.wakeups.tell([claim.request_id])
 
 
@@ -171,7 +174,8 @@ async def _give_back(ports: WorkerPorts, claim: Claim) -> None:
 
 
 async def _write(ports: WorkerPorts, ending: Finish) -> Finished | None:
-    """Write the ending, however long that takes. None where it came too late to change anything."""
+    """Write the ending, however long that takes. None where this writing changed nothing."""
+    may_be_written = False
     for pause in growing(_FIRST_PAUSE, _LONGEST_PAUSE):
         try:
             written = await ports.ledger.finish(ending)
@@ -182,9 +186,10 @@ async def _write(ports: WorkerPorts, ending: Finish) -> Finished | None:
             return None
         except Exception:  # an answer that was paid for outlives every fault of ours
             log.warning(FINISH_POSTPONED, request_id=ending.request_id, exc_info=True)
+            may_be_written = True  # a commit whose answer was lost
             await asyncio.sleep(pause)
             continue
-        if written is None:
+        if written is None and not may_be_written:
             log.warning(LATE_ANSWER_DROPPED, request_id=ending.request_id, fence=ending.fence)
             DROPPED.inc()
         return written

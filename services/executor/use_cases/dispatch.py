@@ -14,7 +14,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from libs.common import logs, runtime
 from libs.common.metrics import LATENCY_BUCKETS
-from libs.ledger import orphans, rehint
+from libs.ledger import expire, orphans, rehint
 from libs.ledger.accept import Hint
 from libs.ledger.claim import LEASE
 from libs.ledger.connection import LedgerAway
@@ -25,6 +25,7 @@ from services.executor.ports import DispatcherPorts
 log = logs.get(__name__)
 
 LEDGER_AWAY: Final = "ledger_away"
+STEP_FAILED: Final = "dispatch_step_failed"
 ORPHAN_CLOSED: Final = "orphan_closed"
 REQUEST_EXPIRED: Final = "request_expired"
 DRIFT_FOUND: Final = "drift_found"
@@ -85,20 +86,41 @@ async def dispatch(ports: DispatcherPorts, came_back: asyncio.Event, stop: async
 
 async def run_pass(ports: DispatcherPorts, contact: Contact) -> bool:
     """One pass; True when it was so full that there is more to do. Raises LedgerAway."""
+    is_full = False
     with PASS_TIME.time():
-        released = await ports.ledger.release()
-        contact.made()
-        await _publish(ports, released, "released")
-        again = await ports.ledger.rehint()
-        await _publish(ports, again, "hinted_again")
-        orphaned = await _close_orphans(ports) if contact.covers_a_lease() else 0
-        expired = await ports.ledger.expire()
-        for request_id in expired:
-            log.info(REQUEST_EXPIRED, request_id=request_id)
-        DISPATCHED.labels("expired").inc(len(expired))
-        ports.wakeups.tell(expired)
+        for step in (_release, _hint_again, _close_orphans, _expire):
+            if step is _close_orphans and not contact.covers_a_lease():
+                continue
+            try:
+                is_full |= await step(ports)
+            except LedgerAway:
+                raise
+            except Exception:  # one step that fails must not keep the others from their work
+                log.exception(STEP_FAILED)
+            contact.made()
     LAST_PASS.set_to_current_time()
-    return len(released) >= PER_PROJECT or len(again) == rehint.LIMIT or orphaned == orphans.LIMIT
+    return is_full
+
+
+async def _release(ports: DispatcherPorts) -> bool:
+    released = await ports.ledger.release()
+    await _publish(ports, released, "released")
+    return len(released) >= PER_PROJECT
+
+
+async def _hint_again(ports: DispatcherPorts) -> bool:
+    again = await ports.ledger.rehint()
+    await _publish(ports, again, "hinted_again")
+    return len(again) == rehint.LIMIT
+
+
+async def _expire(ports: DispatcherPorts) -> bool:
+    expired = await ports.ledger.expire()
+    for request_id in expired:
+        log.info(REQUEST_EXPIRED, request_id=request_id)
+    DISPATCHED.labels("expired").inc(len(expired))
+    ports.wakeups.tell(expired)
+    return len(expired) == expire.LIMIT
 
 
 async def _publish(ports: DispatcherPorts, hints: Sequence[Hint], why: str) -> None:
@@ -107,13 +129,13 @@ async def _publish(ports: DispatcherPorts, hints: Sequence[Hint], why: str) -> N
         await ports.publisher.publish_many(to_messages(hints))
 
 
-async def _close_orphans(ports: DispatcherPorts) -> int:
+async def _close_orphans(ports: DispatcherPorts) -> bool:
     closed = await ports.ledger.close_orphans()
     for one in closed:
         log.warning(ORPHAN_CLOSED, request_id=one.request_id, state=one.state)
     DISPATCHED.labels("orphaned").inc(len(closed))
     ports.wakeups.tell([one.request_id for one in closed if one.is_final])
-    return len(closed)
+    return len(closed) == orphans.LIMIT
 
 
 async def keep_up(ports: DispatcherPorts, stop: asyncio.Event) -> None:
@@ -124,6 +146,8 @@ async def keep_up(ports: DispatcherPorts, stop: asyncio.Event) -> None:
             await measure(ports)
         except LedgerAway:
             log.warning(LEDGER_AWAY)
+        except Exception:  # a gauge that cannot be read must not end the dispatcher
+            log.exception(STEP_FAILED)
         await runtime.sleep(stop, UPKEEP_EVERY.total_seconds())
 
 

@@ -5,8 +5,10 @@ lease is what recovers, and the broker holds nothing while calls run for minutes
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from prometheus_client import Counter, Histogram
@@ -24,6 +26,7 @@ from services.executor.use_cases.running import Floor, Running
 
 log = logs.get(__name__)
 
+ATTEMPT_CRASHED: Final = "attempt_crashed"
 CLAIM_POSTPONED: Final = "claim_postponed"
 HINT_UNREADABLE: Final = "hint_unreadable"
 
@@ -59,6 +62,7 @@ async def _handle(
     ports: WorkerPorts, floor: Floor, deliveries: Sequence[Delivery], stop: asyncio.Event
 ) -> None:
     ids = _read(deliveries)
+    asked_at = time.monotonic()
     claims = await _claim(ports, ids, stop) if ids else []
     if claims is None:
         await ports.hints.give_back(deliveries)
@@ -68,14 +72,21 @@ async def _handle(
     HINTS.labels("nothing").inc(len(deliveries) - len(claims))
     for claim in claims:
         QUEUE_WAIT.observe(max(claim.waited.total_seconds(), 0))
-        start(ports, floor, claim)
+        start(ports, floor, claim, asked_at)
 
 
-def start(ports: WorkerPorts, floor: Floor, claim: Claim) -> None:
+def start(ports: WorkerPorts, floor: Floor, claim: Claim, leased_at: float) -> None:
     """Run a claimed attempt in a task of our own: no library's callback may cancel it."""
     task = asyncio.create_task(attempts.run(ports, floor, claim))
-    floor.enter(Running(claim, task))
-    task.add_done_callback(lambda _: floor.leave(claim))
+    floor.enter(Running(claim, task, leased_at))
+    task.add_done_callback(partial(_leave, floor, claim))
+
+
+def _leave(floor: Floor, claim: Claim, task: "asyncio.Task[None]") -> None:
+    floor.leave(claim)
+    error = None if task.cancelled() else task.exception()
+    if error is not None:  # a fault of ours: the lease ends, and the dispatcher takes it from there
+        log.error(ATTEMPT_CRASHED, request_id=claim.request_id, exc_info=error)
 
 
 def _read(deliveries: Sequence[Delivery]) -> list[str]:

@@ -1,19 +1,28 @@
 """What this executor has under way: its places, and the leases that go with them."""
 
 import asyncio
+import time
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
-from libs.ledger.claim import Claim
+from libs.ledger.claim import LEASE, Claim
 from libs.ledger.renew import Lease
+
+_SURE_SECONDS: Final = LEASE.total_seconds() - 3  # what a call needs from the check to its send
 
 
 class Running(msgspec.Struct):
-    """One attempt under way. `is_calling`: a lost lease may still cancel it."""
+    """One attempt under way.
+
+    `leased_at`: the monotonic time at which its lease was last asked for, in seconds.
+    `is_calling`: a lost lease may still cancel it.
+    """
 
     claim: Claim
     task: "asyncio.Task[None]"
+    leased_at: float
     is_calling: bool = True
 
 
@@ -43,6 +52,18 @@ class Floor:
         running = self._running.get((claim.request_id, claim.fence))
         if running is not None:
             running.is_calling = False
+
+    def renewed(self, leases: Iterable[Lease], asked_at: float) -> None:
+        """Their leases run from `asked_at` (monotonic seconds, from before the asking) at least."""
+        for lease in leases:
+            running = self._running.get((lease.request_id, lease.fence))
+            if running is not None:
+                running.leased_at = asked_at
+
+    def is_surely_leased(self, claim: Claim) -> bool:
+        """Whether the lease cannot have ended yet, however long this process stood still."""
+        running = self._running.get((claim.request_id, claim.fence))
+        return running is not None and time.monotonic() - running.leased_at < _SURE_SECONDS
 
     async def free(self) -> int:
         """Wait for at least one free place; answers how many there are."""

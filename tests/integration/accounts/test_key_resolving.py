@@ -193,9 +193,7 @@ async def test_a_malformed_question_is_refused(ports: Ports, digests: tuple[str,
 
 async def test_a_drop_in_key_says_so(ports: Ports) -> None:
     project = await make_project(ports)
-    wish = NewKey(
-        project_id=project.id, mode="live", name="stock", purpose=Purpose.STOCK_SDK
-    )
+    wish = NewKey(project_id=project.id, mode="live", name="stock", purpose=Purpose.STOCK_SDK)
     key = await keys.issue(ports, wish, actor="operator")
 
     [context] = await resolve(ports, key)

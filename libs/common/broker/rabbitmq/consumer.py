@@ -33,7 +33,7 @@ SETTLEMENTS_LOST: Final = Counter(
 CONSUMERS_LOST: Final = Counter("reqrun_broker_consumers_lost_total", "Consumers found missing")
 
 WATCH_SECONDS: Final = 10.0
-_PROBE_SECONDS: Final = 5.0
+PROBE_SECONDS: Final = 5.0
 
 
 class _Session(msgspec.Struct, frozen=True):
@@ -194,7 +194,7 @@ async def _is_consuming(session: _Session) -> bool:
     """Whether the broker answers and knows a consumer on each queue."""
     try:
         async with (
-            asyncio.timeout(_PROBE_SECONDS),
+            asyncio.timeout(PROBE_SECONDS),
             session.connection.channel(publisher_confirms=False) as probe,
         ):
             amqp = await probe.get_underlay_channel()

@@ -12,8 +12,8 @@ BEGIN
     END IF;
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'reqrun_executor') THEN
         GRANT USAGE ON SCHEMA public TO reqrun_executor;
-        GRANT SELECT ON requests, live, results, attempts, bodies, cooldowns, account_counters,
-            project_counters, outbox TO reqrun_executor;
+        GRANT SELECT ON requests, live, results, attempts, bodies, bodies_default, cooldowns,
+            account_counters, project_counters, outbox TO reqrun_executor;
         GRANT INSERT ON results, attempts, bodies, cooldowns, outbox TO reqrun_executor;
         GRANT UPDATE ON live, attempts, cooldowns, account_counters, project_counters, outbox
             TO reqrun_executor;

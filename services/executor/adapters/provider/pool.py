@@ -57,7 +57,7 @@ class Pool:
 
     async def put_back(self, origin: Origin, connection: Connection) -> None:
         """Keep `connection` if its last answer was read to the end; else close it."""
-        if not connection.is_idle():
+        if not connection.is_idle() or _has_more(connection):
             await connection.aclose()
             return
         self._idle[origin].append(connection)
@@ -116,3 +116,13 @@ class Pool:
             FailureKind.CONNECT_TIMEOUT if isinstance(last, TimeoutError) else FailureKind.REFUSED
         )
         raise CallRefused(kind)
+
+
+def _has_more(connection: Connection) -> bool:
+    """Whether the provider sent more than one answer.
+
+    httpcore2 keeps such bytes, and would take them for the answer to the next request on the
+    connection: another customer's, maybe. It has no public way to ask (seen in 2.16).
+    """
+    unread, _ = connection._h11_state.trailing_data  # noqa: SLF001 - see above
+    return bool(unread)

@@ -23,7 +23,7 @@ _KEEPALIVE: Final = (
 
 
 class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
-    """Bytes in both directions, with back-pressure. Timeouts are the caller's own business."""
+    """Bytes in both directions. Timeouts are the caller's own business."""
 
     def __init__(self) -> None:
         """Not connected yet."""
@@ -32,8 +32,6 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         self._is_paused = False
         self._is_over = False
         self._error: Exception | None = None
-        self._may_write = asyncio.Event()
-        self._may_write.set()
         self._has_news = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -61,15 +59,6 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         self._is_over = True
         self._error = exc
         self._has_news.set()
-        self._may_write.set()
-
-    def pause_writing(self) -> None:
-        """asyncio: too much waits to be sent."""
-        self._may_write.clear()
-
-    def resume_writing(self) -> None:
-        """asyncio: there is room again."""
-        self._may_write.set()
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002, ASYNC109 - httpcore2's signature
         """Some bytes; empty once the other side has closed. Raises httpcore2.ReadError."""
@@ -80,19 +69,24 @@ class Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
             raise httpcore2.ReadError from self._error
         chunk = bytes(self._received[:max_bytes])
         del self._received[:max_bytes]
-        if self._is_paused and self._transport and len(self._received) <= _MAX_BUFFERED:
-            self._transport.resume_reading()
-            self._is_paused = False
+        self._read_on()
         return chunk
 
+    def _read_on(self) -> None:
+        """Let more come in, if there is room for it and it can come at all."""
+        is_due = self._is_paused and not self._is_over and len(self._received) <= _MAX_BUFFERED
+        if is_due and self._transport:
+            self._transport.resume_reading()
+            self._is_paused = False
+
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109 - httpcore2's signature
-        """Send all of `buffer`. Raises httpcore2.WriteError once the other side has closed."""
+        """Hand over `buffer`: it is in memory anyway, so nothing is gained by waiting for room.
+
+        Raises httpcore2.WriteError once the other side has closed.
+        """
         if self._is_over or self._transport is None:
             raise httpcore2.WriteError
         self._transport.write(buffer)
-        await self._may_write.wait()
-        if self._is_over:
-            raise httpcore2.WriteError from self._error
 
     async def aclose(self) -> None:
         """Close at once: whatever is still on its way is of no interest any more."""

@@ -1,0 +1,57 @@
+PYTHON := .venv/bin/python
+BOOTSTRAP := @sh deploy/local/bootstrap.sh
+LOCK := .venv/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-header --no-annotate --no-emit-index-url
+
+.DEFAULT_GOAL := help
+.PHONY: help up down reset status logs test check fmt bench lock
+
+help: ## Show this
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+up: ## Start everything on this machine, send a request through it, show how to go on
+	$(BOOTSTRAP)
+	@$(PYTHON) -m deploy.local up
+
+down: ## Stop what `make up` started; the data stays
+	$(BOOTSTRAP)
+	@$(PYTHON) -m deploy.local down
+
+reset: ## Stop it and forget all data, keys and logs
+	$(BOOTSTRAP)
+	@$(PYTHON) -m deploy.local reset
+
+status: ## Show every server and process
+	$(BOOTSTRAP)
+	@$(PYTHON) -m deploy.local status
+
+logs: ## Follow all logs
+	$(BOOTSTRAP)
+	@$(PYTHON) -m deploy.local logs
+
+test: check ## Check, then run every test but the slow ones, on servers of their own
+	@$(PYTHON) -m pytest -m "not slow"
+
+check: ## Everything that needs no server: style, types, imports, architecture, secrets, advisories
+	$(BOOTSTRAP)
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+	@$(PYTHON) -m pytest -q tests/architecture
+	@$(PYTHON) -m deploy.checks.leaks
+	@$(PYTHON) -m deploy.checks.advisories requirements.lock requirements-dev.lock
+
+fmt: ## Format, and mend what can be mended
+	$(BOOTSTRAP)
+	@.venv/bin/ruff check --fix-only .
+	@.venv/bin/ruff format .
+
+bench: ## Measure throughput, latency and CPU per request
+	$(BOOTSTRAP)
+	@$(PYTHON) -m bench
+
+lock: ## Compile both locks anew from pyproject.toml
+	$(BOOTSTRAP)
+	@$(LOCK) -o requirements.lock
+	@$(LOCK) --extra dev -o requirements-dev.lock

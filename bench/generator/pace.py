@@ -1,0 +1,102 @@
+"""Open loop: requests at their intended times. A slow answer delays nobody but is seen in full."""
+
+import asyncio
+import os
+import time
+from collections import deque
+
+from bench.generator import ticks
+from bench.generator.job import Pace
+from bench.generator.patience import until
+from bench.generator.tally import Tally
+from bench.generator.wire import Connection
+
+_MOST_CONNECTIONS = 512
+_FIRST_CONNECTIONS = 16
+_HEAD_START = 0.05
+_EIGHT = 8
+
+
+class PaceLoad:
+    """Connections are opened as they are needed; the one used last is used first."""
+
+    def __init__(self, plan: Pace, tally: Tally) -> None:
+        """Nothing is sent before `run`."""
+        self._plan, self._tally = plan, tally
+        self._idle: list[Connection] = []
+        self._due: deque[float] = deque()
+        self._open = 0
+        self._opening: set[asyncio.Task[None]] = set()
+        self._unanswered = 0
+        self._sent = 0
+        self._first_at = 0.0
+        self._address = (0, b"")
+        self._is_over = False
+
+    async def run(self, port: int, payload: bytes) -> None:
+        """Send and measure; returns when everything sent is answered or given up."""
+        self._address = (port, payload)
+        for _ in range(_FIRST_CONNECTIONS):
+            self._open += 1
+            await self._connect()
+        self._first_at = time.monotonic() + _HEAD_START
+        timer = ticks.start(self._first_at, 1 / self._plan.per_second)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(timer, self._tick, timer)
+        await asyncio.sleep(_HEAD_START + self._plan.warm_up)
+        self._tally.begin()
+        await asyncio.sleep(self._plan.seconds)
+        loop.remove_reader(timer)
+        os.close(timer)
+        self._tally.fail("no answer in time", await until(lambda: self._unanswered))
+        self._tally.end()
+        self._is_over = True
+        for connection in self._idle:
+            connection.close()
+
+    def answered(self, connection: Connection, status: int, body: bytes) -> None:
+        """See wire.Load."""
+        self._unanswered -= 1
+        self._tally.count(time.monotonic() - connection.since, status, body)
+        self._free(connection)
+
+    def lost(self, connection: Connection) -> None:
+        """See wire.Load. A server may close what is idle."""
+        self._open -= 1
+        if connection.is_busy:
+            self._unanswered -= 1
+            self._tally.fail("connection lost")
+        elif connection in self._idle and not self._is_over:
+            self._idle.remove(connection)
+
+    def _tick(self, timer: int) -> None:
+        """Send what is due; more than one request when the loop was held up."""
+        count = int.from_bytes(os.read(timer, _EIGHT), "little")
+        for _ in range(count):
+            intended_at = self._first_at + self._sent / self._plan.per_second
+            self._sent += 1
+            self._unanswered += 1
+            self._due.append(intended_at)
+            if self._idle:
+                self._free(self._idle.pop())
+            elif self._open < _MOST_CONNECTIONS:
+                self._open += 1
+                task = asyncio.ensure_future(self._connect())
+                self._opening.add(task)
+                task.add_done_callback(self._opening.discard)
+
+    async def _connect(self) -> None:
+        port, payload = self._address
+        _, connection = await asyncio.get_running_loop().create_connection(
+            lambda: Connection(self, payload), "127.0.0.1", port
+        )
+        self._free(connection)
+
+    def _free(self, connection: Connection) -> None:
+        """Give a free connection the oldest request that is due, if there is one."""
+        if not self._due:
+            self._idle.append(connection)
+            return
+        connection.since = self._due.popleft()
+        self._tally.lag(time.monotonic() - connection.since)
+        connection.send()

@@ -1,0 +1,92 @@
+"""What was seen: right answers, wrong ones by kind, latencies; only while it is measuring."""
+
+import time
+from collections import Counter
+
+import msgspec
+
+from bench.generator.job import Accepted, Exactly, Report
+from bench.histogram import rounded
+
+_OK = 200
+
+
+class AsyncShape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Exactly what api.md promises for an accepted request."""
+
+    id: str
+    object: str
+    status: str
+    created: int
+
+
+class Tally:
+    """Every answer is checked; those that come between `begin` and `end` are counted."""
+
+    def __init__(self, expected: Exactly | Accepted) -> None:
+        """Nothing is measured yet."""
+        self._exact = expected.body.encode() if isinstance(expected, Exactly) else None
+        self._ids: set[str] = set()
+        self._decoder = msgspec.json.Decoder(AsyncShape)
+        self._answers = 0
+        self._latencies: Counter[int] = Counter()
+        self._lags: Counter[int] = Counter()
+        self._failures: Counter[str] = Counter()
+        self._is_measuring = False
+        self._began_at = self._cpu_began = self._seconds = self._cpu = 0.0
+
+    def begin(self) -> None:
+        """The measured time begins."""
+        self._is_measuring = True
+        self._began_at, self._cpu_began = time.perf_counter(), time.process_time()
+
+    def end(self) -> None:
+        """The measured time ends."""
+        self._is_measuring = False
+        self._seconds = time.perf_counter() - self._began_at
+        self._cpu = time.process_time() - self._cpu_began
+
+    def count(self, latency: float, status: int, body: bytes) -> None:
+        """Take an answer; `latency` in seconds."""
+        wrong = self._wrong(status, body)
+        if wrong is not None:
+            self._failures[wrong] += 1
+        elif self._is_measuring:
+            self._answers += 1
+            self._latencies[rounded(latency)] += 1
+
+    def lag(self, seconds: float) -> None:
+        """How late the generator sent what was due."""
+        if self._is_measuring:
+            self._lags[rounded(seconds)] += 1
+
+    def fail(self, kind: str, count: int = 1) -> None:
+        """A request without an answer."""
+        if count:
+            self._failures[kind] += count
+
+    def report(self) -> Report:
+        """After `end`."""
+        return Report(
+            answers=self._answers,
+            seconds=self._seconds,
+            cpu_seconds=self._cpu,
+            failures=self._failures,
+            latencies=self._latencies,
+            lags=self._lags,
+        )
+
+    def _wrong(self, status: int, body: bytes) -> str | None:
+        """Why this is not the right answer, or None."""
+        if status != _OK:
+            return f"status {status}"
+        if self._exact is not None:
+            return None if body == self._exact else "another body"
+        try:
+            answer = self._decoder.decode(body)
+        except msgspec.DecodeError:
+            return "another shape"
+        if answer.object != "chat.completion.async" or answer.id in self._ids:
+            return "another shape" if answer.id not in self._ids else "an id twice"
+        self._ids.add(answer.id)
+        return None

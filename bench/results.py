@@ -1,0 +1,76 @@
+"""A run's raw figures, and what is made of them: medians over its rounds."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+
+import msgspec
+
+from bench.histogram import merged, percentile
+from bench.ledger_view import Account
+from bench.machine import Machine
+from bench.measuring import Measurement
+from bench.rounds import Plan, paced
+
+FOLDER = Path(__file__).parent / "results"
+
+
+class Results(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that a table or a gate is made of.
+
+    `memory`: bytes by part at the end of each round. `account`: what the ledger says of all
+    requests; `provider_calls`: what the provider says, None where it does not count.
+    """
+
+    measured_on: str
+    machine: Machine
+    plan: Plan
+    provider_seconds: float
+    rounds: Sequence[Mapping[str, Measurement]]
+    memory: Sequence[Mapping[str, int]]
+    account: Account
+    provider_calls: int | None = None
+
+    def middle(self, name: str, of: Callable[[Measurement], float]) -> float:
+        """The median over the rounds."""
+        return median(of(made[name]) for made in self.rounds)
+
+    def latency(self, name: str, percent: float) -> float:
+        """Milliseconds, median over the rounds."""
+        return self.middle(name, lambda made: percentile(made.latencies, percent))
+
+    def added(self, rate: float, percent: float) -> float:
+        """Milliseconds more than direct, each round's own difference, median over the rounds."""
+        ours, direct = paced(rate, is_direct=False), paced(rate, is_direct=True)
+        return median(
+            percentile(made[ours].latencies, percent) - percentile(made[direct].latencies, percent)
+            for made in self.rounds
+        )
+
+    def whole_latency(self, name: str, percent: float) -> float:
+        """Milliseconds over all rounds together, for percentiles that need many answers."""
+        return percentile(merged(made[name].latencies for made in self.rounds), percent)
+
+    def cpu(self, name: str) -> dict[str, float]:
+        """Milliseconds per answer by part, medians."""
+        parts = list(dict.fromkeys(part for made in self.rounds for part in made[name].cpu_ms))
+        return {
+            part: median(made[name].cpu_ms.get(part, 0) for made in self.rounds) for part in parts
+        }
+
+    def failures(self) -> dict[str, int]:
+        """Wrong answers by measurement and kind; empty in a valid run."""
+        found: dict[str, int] = {}
+        for name, measurement in (pair for made in self.rounds for pair in made.items()):
+            for kind, count in measurement.failures.items():
+                key = f"{name}: {kind}"
+                found[key] = found.get(key, 0) + count
+        return found
+
+
+def save(results: Results, name: str) -> Path:
+    """Write it; the file."""
+    FOLDER.mkdir(exist_ok=True)
+    file = FOLDER / f"{name}.json"
+    file.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
+    return file

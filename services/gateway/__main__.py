@@ -1,0 +1,45 @@
+"""`python -m services.gateway web | migrate`."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping
+from typing import Final
+
+from libs.common import logs, runtime
+from libs.common.settings import SettingsError, load
+from libs.ledger import migrations
+from services.gateway.app import SERVICE, open_gateway
+from services.gateway.settings import MigrationSettings, Settings
+
+_USAGE: Final = "usage: python -m services.gateway web | migrate\n"
+
+
+async def serve(settings: Settings) -> None:
+    """Answer until a signal."""
+    async with open_gateway(settings) as loops:
+        await runtime.run(*loops)
+
+
+def main(arguments: list[str], environ: Mapping[str, str]) -> int:
+    """The process's exit code."""
+    try:
+        match arguments:
+            case ["web"]:
+                settings = load(Settings, environ)
+                logs.configure(SERVICE, settings.log_level)
+                return runtime.start(lambda: serve(settings))
+            case ["migrate"]:
+                logs.configure(SERVICE)
+                url = load(MigrationSettings, environ).migration_url
+                asyncio.run(migrations.upgrade(url.reveal()))
+                return 0
+    except SettingsError as refused:
+        sys.stderr.write(f"{refused}\n")
+        return 1
+    sys.stderr.write(_USAGE)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

@@ -1,0 +1,173 @@
+"""Composition root of the gateway: the only file that names concrete classes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+import httpx2
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from libs.common import logs
+from libs.common.broker.rabbitmq import RabbitMQPublisher
+from libs.common.clock import SystemClock
+from libs.common.errors import AppError
+from libs.common.pauses import growing
+from libs.common.runtime import Loop, sleep
+from libs.common.settings import Secret
+from libs.common.tokens import ServiceTokens
+from libs.common.web import health
+from libs.common.web.app import create, serve
+from libs.ledger.ledger import GatewayLedger
+from services.gateway.adapters.accounts import HttpAccounts
+from services.gateway.adapters.contexts import RedisContexts
+from services.gateway.adapters.hints import BrokerHints
+from services.gateway.adapters.ledger import PatientLedger
+from services.gateway.adapters.wakeups import RedisWakeups
+from services.gateway.api.calls import BodyBounds
+from services.gateway.api.edge import Edge
+from services.gateway.api.routes import Desk, routes
+from services.gateway.ports import Ports
+from services.gateway.settings import Settings, pepper_of
+from services.gateway.use_cases.callers import Callers
+from services.gateway.use_cases.waiting import WaitingRoom
+
+log = logs.get(__name__)
+
+LEDGER_AWAITED: Final = "ledger_awaited"
+
+SERVICE: Final = "gateway"
+
+_REDIS_SECONDS: Final = 0.1
+_READY_SECONDS: Final = 1.0
+_ACCOUNTS_CONNECTIONS: Final = 4
+_HTTP_SECONDS: Final = 1.0
+_FIRST_PAUSE: Final = timedelta(milliseconds=100)
+_LONGEST_PAUSE: Final = timedelta(seconds=2)
+
+
+@asynccontextmanager
+async def open_gateway(settings: Settings) -> AsyncIterator[list[Loop]]:
+    """The gateway's loops, with everything they need open."""
+    pepper = pepper_of(settings)
+    ledger = GatewayLedger(settings.ledger_url.reveal(), connections=settings.ledger_connections)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(ledger.database.close)
+        publisher = await stack.enter_async_context(
+            RabbitMQPublisher(settings.broker_url, name=SERVICE)
+        )
+        client = await stack.enter_async_context(_accounts_client(settings))
+        redis = await stack.enter_async_context(_redis(settings.redis_url))
+        hints = BrokerHints(publisher)
+        stack.push_async_callback(hints.drain)
+        ports = Ports(
+            ledger=PatientLedger(ledger),
+            hints=hints,
+            accounts=HttpAccounts(client, _tokens(settings)),
+            last_contexts=RedisContexts(redis),
+            clock=SystemClock(),
+        )
+        yield _loops(settings, ledger, ports, pepper)
+
+
+def _loops(settings: Settings, ledger: GatewayLedger, ports: Ports, pepper: bytes) -> list[Loop]:
+    room = WaitingRoom(ports.ledger.look_many, limit=settings.max_waiting)
+    gate = Gate(ledger)
+    public = Edge(create(routes(_desk(settings, ports, pepper, room))))
+    internal = create(health.routes(gate.is_ready))
+    return [
+        gate.watch,
+        room.keep_time,
+        room.keep_looking,
+        RedisWakeups(partial(_redis, settings.redis_url), room).follow,
+        gate.after(serve(public, settings.host, settings.port)),
+        serve(internal, settings.host, settings.internal_port),
+    ]
+
+
+def _desk(settings: Settings, ports: Ports, pepper: bytes, room: WaitingRoom) -> Desk:
+    return Desk(
+        ports=ports,
+        callers=Callers(ports, pepper),
+        room=room,
+        bounds=BodyBounds(settings.max_body_bytes, settings.body_timeout),
+        wait=settings.wait,
+    )
+
+
+class Gate:
+    """Closed until the ledger has answered that it keeps what it acknowledges, and from a stop on.
+
+    The process lives on while it is closed: an outage of the database restarts nothing.
+    """
+
+    def __init__(self, ledger: GatewayLedger) -> None:
+        self._ledger = ledger
+        self._is_checked, self._is_stopping = asyncio.Event(), False
+
+    async def watch(self, stop: asyncio.Event) -> None:
+        """A loop: open it as soon as may be. Raises DurabilityMissing: then it never may."""
+        pauses = growing(_FIRST_PAUSE, _LONGEST_PAUSE)
+        while not self._is_checked.is_set() and not stop.is_set():
+            try:
+                await self._ledger.database.check_durability()
+                self._is_checked.set()
+            except AppError:
+                log.warning(LEDGER_AWAITED)
+                await sleep(stop, next(pauses))
+        await stop.wait()
+        self._is_stopping = True
+        self._is_checked.set()
+
+    def after(self, loop: Loop) -> Loop:
+        """`loop`, begun once the gate is open."""
+
+        async def run(stop: asyncio.Event) -> None:
+            await self._is_checked.wait()
+            await loop(stop)
+
+        return run
+
+    async def is_ready(self) -> bool:
+        """Readiness is the ledger's alone: without broker, cache or accounts we still serve."""
+        if self._is_stopping or not self._is_checked.is_set():
+            return False
+        return await _within(_READY_SECONDS, self._ledger.database.is_ready)
+
+
+async def _within(seconds: float, ask: Callable[[], Awaitable[bool]]) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            return await ask()
+    except TimeoutError:
+        return False
+
+
+def _redis(url: Secret) -> Redis:
+    """Nothing here may wait for Redis: by default the library tries ten times, for 5 s each."""
+    return Redis.from_url(
+        url.reveal(),
+        socket_timeout=_REDIS_SECONDS,
+        socket_connect_timeout=_REDIS_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def _accounts_client(settings: Settings) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(
+        base_url=settings.accounts_url,
+        timeout=_HTTP_SECONDS,
+        trust_env=False,
+        follow_redirects=False,
+        limits=httpx2.Limits(max_connections=_ACCOUNTS_CONNECTIONS),
+    )
+
+
+def _tokens(settings: Settings) -> ServiceTokens:
+    return ServiceTokens(
+        SERVICE, settings.service_key_id, settings.service_key.reveal(), SystemClock()
+    )

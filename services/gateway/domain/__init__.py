@@ -1,0 +1,1 @@
+"""Rules of the public API: pure, no I/O, no clock."""

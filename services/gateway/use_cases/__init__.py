@@ -1,0 +1,1 @@
+"""What the gateway does: knows callers, takes requests in, waits, tells."""

@@ -1,0 +1,204 @@
+"""Who is calling: from an API key to what its holder may do.
+
+What accounts says is believed for three seconds. A key in use is asked about again in the
+background after two, so that it never waits. While accounts does not answer, what it last said
+counts for ten minutes (static stability, docs/request-lifecycle.md): a revoked key ends within
+seconds while accounts answers, and within ten minutes while it does not.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final, TypeVar
+
+import msgspec
+from prometheus_client import Counter
+
+from libs.common import logs
+from libs.common.batching import Batch
+from libs.common.contracts.accounts import MAX_DIGESTS, KeyContext
+from libs.common.crypto import digest, is_well_formed
+from libs.common.errors import AppError
+from services.gateway.domain.errors import (
+    AccountsAway,
+    InvalidApiKey,
+    MissingSignature,
+    ProjectSuspended,
+)
+from services.gateway.ports import LastContext, Ports
+
+log = logs.get(__name__)
+
+Value = TypeVar("Value")
+
+KEY_CONTEXTS_KEPT: Final = "key_contexts_kept_without_accounts"
+
+LAST_CONTEXTS_USED: Final = Counter(
+    "reqrun_gateway_last_contexts_used_total",
+    "Times a key context was used although accounts did not answer",
+)
+
+# Seconds.
+GOOD_FOR: Final = 3.0
+ASK_AGAIN_AFTER: Final = 2.0
+ASK_AGAIN_IN_OUTAGE: Final = 1.0
+UNKNOWN_FOR: Final = 1.0
+STABLE_FOR: Final = 600.0
+
+MAX_KNOWN: Final = 50_000
+MAX_UNKNOWN: Final = 10_000
+_MAX_ASKING: Final = 5_000
+
+
+class _Known(msgspec.Struct, frozen=True):
+    """A context and until when it may be used. Times are readings of the monotonic clock."""
+
+    context: KeyContext
+    confirmed_at: float
+    ask_again_at: float
+    good_until: float
+
+
+_Answer = _Known | AppError | None
+
+
+class Callers:
+    """Knows the callers of the last minutes. One question for all who wait for the same key."""
+
+    def __init__(
+        self, ports: Ports, pepper: bytes, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`pepper`: of the digests that accounts stores. `monotonic`: seconds."""
+        self._accounts, self._last, self._clock = ports.accounts, ports.last_contexts, ports.clock
+        self._pepper, self._monotonic = pepper, monotonic
+        # Oldest first: what is used is asked about every few seconds and so stays at the end.
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+        # Apart, so that made-up keys push no real one out.
+        self._unknown: OrderedDict[str, float] = OrderedDict()
+        self._asking: dict[str, asyncio.Task[_Answer]] = {}
+        self._ask_batch: Batch[str, _Known | None] = Batch(
+            self._ask_many,
+            name="key_contexts",
+            limit=MAX_DIGESTS,
+            queue_limit=_MAX_ASKING,
+            workers=2,
+        )
+
+    async def identify(self, key: str) -> KeyContext:
+        """The caller behind an API key.
+
+        Raises InvalidApiKey, ProjectSuspended, MissingSignature, AccountsAway or Unavailable.
+        """
+        if not is_well_formed(key):
+            raise InvalidApiKey
+        mark = digest(key, self._pepper).hex()
+        now = self._monotonic()
+        known = self._known.get(mark)
+        if known is None or now >= known.good_until:
+            known = await self._learn(mark, now)
+        elif now >= known.ask_again_at:
+            self._ask(mark)
+        return _admit(known.context)
+
+    async def _learn(self, mark: str, now: float) -> _Known:
+        if now < self._unknown.get(mark, 0.0):
+            raise InvalidApiKey
+        answer = await asyncio.shield(self._ask(mark))
+        if answer is None:
+            raise InvalidApiKey
+        if isinstance(answer, AppError):
+            raise answer
+        return answer
+
+    def _ask(self, mark: str) -> asyncio.Task[_Answer]:
+        """The question about this key that is under way; started where there is none."""
+        task = self._asking.get(mark)
+        if task is None:
+            task = self._asking[mark] = asyncio.create_task(self._ask_and_keep(mark))
+            task.add_done_callback(lambda _: self._asking.pop(mark, None))
+        return task
+
+    async def _ask_and_keep(self, mark: str) -> _Answer:
+        """Answers an error instead of raising it: in the background nobody would pick it up."""
+        try:
+            known = await self._ask_batch(mark)
+        except AppError as error:
+            return error
+        self._known.pop(mark, None)
+        if known is None:
+            _put(self._unknown, mark, self._monotonic() + UNKNOWN_FOR, MAX_UNKNOWN)
+        else:
+            _put(self._known, mark, known, MAX_KNOWN)
+        return known
+
+    async def _ask_many(self, marks: Sequence[str]) -> list[_Known | AppError | None]:
+        asked_at, asked = self._monotonic(), self._clock.now()
+        try:
+            contexts = await self._accounts.resolve(marks)
+        except AccountsAway as away:
+            return await self._carry_on(marks, away)
+        self._last.keep(
+            [LastContext(context, asked) for context in contexts.values()],
+            gone=[mark for mark in marks if mark not in contexts],
+        )
+        return [_fresh(contexts.get(mark), asked_at) for mark in marks]
+
+    async def _carry_on(
+        self, marks: Sequence[str], away: AccountsAway
+    ) -> list[_Known | AppError | None]:
+        """Without accounts: what we were told last, else what any gateway was told last."""
+        now = self._monotonic()
+        found = {mark: _again(self._known[mark], now) for mark in marks if mark in self._known}
+        missing = [mark for mark in marks if found.get(mark) is None]
+        if missing:
+            last = await self._last.find(missing)
+            found |= _told_elsewhere(last, now, self._clock.now())
+        kept = sum(known is not None for known in found.values())
+        LAST_CONTEXTS_USED.inc(kept)
+        log.warning(KEY_CONTEXTS_KEPT, count=kept, depth=len(marks))
+        return [found.get(mark) or away for mark in marks]
+
+
+def _fresh(context: KeyContext | None, asked_at: float) -> _Known | None:
+    """Counted from when we asked: the answer may have been true then and not now."""
+    if context is None:
+        return None
+    return _Known(context, asked_at, asked_at + ASK_AGAIN_AFTER, asked_at + GOOD_FOR)
+
+
+def _again(known: _Known, now: float) -> _Known | None:
+    """`known`, good for a little longer, but not past ten minutes after it was confirmed."""
+    end = known.confirmed_at + STABLE_FOR
+    if now >= end:
+        return None
+    return msgspec.structs.replace(
+        known, ask_again_at=now + ASK_AGAIN_IN_OUTAGE, good_until=min(now + GOOD_FOR, end)
+    )
+
+
+def _told_elsewhere(
+    last: Mapping[str, LastContext], now: float, clock_now: datetime
+) -> dict[str, _Known | None]:
+    """Contexts that were kept outside this process; their age is by the wall clock."""
+    found = {}
+    for mark, kept in last.items():
+        age = max(clock_now - kept.confirmed_at, timedelta()).total_seconds()
+        found[mark] = _again(_Known(kept.context, now - age, now, now), now)
+    return found
+
+
+def _put(kept: OrderedDict[str, Value], mark: str, value: Value, limit: int) -> None:
+    kept[mark] = value
+    if len(kept) > limit:
+        kept.popitem(last=False)
+
+
+def _admit(context: KeyContext) -> KeyContext:
+    if context.is_suspended:
+        raise ProjectSuspended
+    if context.needs_signature:
+        # Until signatures are checked, a key that must sign cannot be used at all.
+        raise MissingSignature
+    return context

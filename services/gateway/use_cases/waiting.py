@@ -1,0 +1,206 @@
+"""Waiting: callers who want the result as soon as it is there.
+
+Listen, look, wait, look: a wake-up may be lost, the ledger is the truth. Every waiter is looked up
+again from time to time, all that are due in one statement, and all of them at once whenever the
+channel of wake-ups changes. One timer serves everybody: waiters stand in an agenda of tenths of a
+second, so that ten thousand idle ones cost next to nothing.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Final
+
+from prometheus_client import Counter, Gauge
+
+from libs.common import logs
+from libs.common.errors import Unavailable
+from libs.common.runtime import sleep
+from libs.ledger.look import Question, Standing
+
+log = logs.get(__name__)
+
+WAITERS_NOT_LOOKED_UP: Final = "waiters_not_looked_up"
+WAKE_UP_CHANNEL_CHANGED: Final = "wake_up_channel_changed"
+
+WAITING: Final = Gauge("reqrun_gateway_waiting_calls", "Calls that wait for their result")
+ENDED: Final = Counter("reqrun_gateway_waits_total", "Waits that ended", ["reason"])
+_WOKEN, _LOOKED, _TIMED_OUT = (ENDED.labels(reason) for reason in ("wake_up", "look", "time"))
+
+# Seconds.
+TICK: Final = 0.1
+LOOK_EVERY: Final = 2.0
+FIRST_LOOK_UNHEALTHY: Final = 0.25
+
+LOOK_TOGETHER: Final = 256
+
+LookMany = Callable[[Sequence[Question]], Awaitable[Sequence[Standing | None]]]
+
+
+class Waiter:
+    """One caller's place. `is_over`: no more waiting, whatever the ledger says."""
+
+    __slots__ = ("_future", "ends_at", "is_due", "is_over", "pause", "question")
+
+    def __init__(self, question: Question, ends_at: float, pause: float) -> None:
+        """`ends_at`: by the monotonic clock. `pause`: seconds until the first look."""
+        self.question, self.ends_at, self.pause = question, ends_at, pause
+        self.is_due = self.is_over = False
+        self._future: asyncio.Future[Standing | None] = asyncio.get_running_loop().create_future()
+
+    async def wait(self) -> Standing | None:
+        """Return at a wake-up or at the end (None: look yourself), or with what a look found."""
+        standing = await self._future
+        if standing is None and not self.is_over:
+            self._future = asyncio.get_running_loop().create_future()
+        return standing
+
+    def resolve(self, standing: Standing | None) -> bool:
+        """Whether somebody was waiting for it."""
+        if self._future.done():
+            return False
+        self._future.set_result(standing)
+        return True
+
+    def end(self) -> bool:
+        """Stop waiting. Whether that was news."""
+        self.is_over = True
+        return self.resolve(None)
+
+
+class WaitingRoom:
+    """All waiters of this process."""
+
+    def __init__(
+        self,
+        look_many: LookMany,
+        *,
+        limit: int = 20_000,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`limit`: waiters at once; one more is over at once."""
+        self._look_many, self._limit, self._monotonic = look_many, limit, monotonic
+        self._waiters: dict[str, set[Waiter]] = {}
+        self._count = 0
+        self._agenda: defaultdict[int, list[Waiter]] = defaultdict(list)
+        self._tick = int(monotonic() / TICK)
+        self._due: list[Waiter] = []
+        self._has_due = asyncio.Event()
+        self._is_healthy = self._is_closed = False
+
+    @contextmanager
+    def listen(self, question: Question, wait: timedelta) -> Iterator[Waiter]:
+        """A place in the room; from here on no wake-up for this request is missed.
+
+        For a request that is stored only now no first look is needed.
+        """
+        pause = LOOK_EVERY if self._is_healthy else FIRST_LOOK_UNHEALTHY
+        waiter = Waiter(question, self._monotonic() + wait.total_seconds(), pause)
+        if self._is_closed or self._count >= self._limit:
+            waiter.end()
+        else:
+            self._plan(waiter)
+        self._enter(waiter)
+        try:
+            yield waiter
+        finally:
+            self._leave(waiter)
+
+    def wake(self, request_ids: Iterable[str]) -> None:
+        """These are final."""
+        for request_id in request_ids:
+            for waiter in self._waiters.get(request_id, ()):
+                if waiter.resolve(None):
+                    _WOKEN.inc()
+
+    def note_channel(self, *, is_healthy: bool) -> None:
+        """The channel of wake-ups is there (again), or is lost. Either way wake-ups were missed."""
+        if is_healthy == self._is_healthy:
+            return
+        log.info(WAKE_UP_CHANNEL_CHANGED, is_ready=is_healthy, count=self._count)
+        self._is_healthy = is_healthy
+        for waiters in self._waiters.values():
+            for waiter in waiters:
+                waiter.pause = LOOK_EVERY if is_healthy else FIRST_LOOK_UNHEALTHY
+                self._make_due(waiter)
+
+    async def keep_time(self, stop: asyncio.Event) -> None:
+        """A loop: end waits, and find who is due for a look. At a stop every wait ends."""
+        while not await sleep(stop, TICK):
+            self._advance(self._monotonic())
+        self._is_closed = True
+        for waiters in self._waiters.values():
+            for waiter in waiters:
+                waiter.end()
+
+    async def keep_looking(self, stop: asyncio.Event) -> None:
+        """A loop: look up who is due, all together."""
+        stopping = asyncio.create_task(stop.wait())
+        while not stop.is_set():
+            due = asyncio.create_task(self._has_due.wait())
+            await asyncio.wait({stopping, due}, return_when=asyncio.FIRST_COMPLETED)
+            due.cancel()
+            self._has_due.clear()
+            while self._due and not stop.is_set():
+                batch, self._due = self._due[:LOOK_TOGETHER], self._due[LOOK_TOGETHER:]
+                await self._look(batch)
+        stopping.cancel()
+
+    def _enter(self, waiter: Waiter) -> None:
+        self._waiters.setdefault(waiter.question.request_id, set()).add(waiter)
+        self._count += 1
+        WAITING.inc()
+
+    def _leave(self, waiter: Waiter) -> None:
+        """Out of everything but the agenda, which is through with it in two seconds at the most."""
+        waiter.is_over = True
+        request_id = waiter.question.request_id
+        others = self._waiters[request_id]
+        others.discard(waiter)
+        if not others:
+            del self._waiters[request_id]
+        self._count -= 1
+        WAITING.dec()
+
+    def _plan(self, waiter: Waiter) -> None:
+        """Put it into the agenda where its next look, or its end, is."""
+        at = min(self._monotonic() + waiter.pause, waiter.ends_at)
+        self._agenda[max(int(at / TICK), self._tick) + 1].append(waiter)
+
+    def _advance(self, now: float) -> None:
+        """Go through the agenda up to `now`."""
+        while self._tick < int(now / TICK):
+            self._tick += 1
+            for waiter in self._agenda.pop(self._tick, ()):
+                if waiter.is_over:
+                    continue
+                if now >= waiter.ends_at:
+                    if waiter.end():
+                        _TIMED_OUT.inc()
+                    continue
+                self._make_due(waiter)
+                waiter.pause = min(waiter.pause * 2, LOOK_EVERY)
+                self._plan(waiter)
+
+    def _make_due(self, waiter: Waiter) -> None:
+        if not waiter.is_due and not waiter.is_over:
+            waiter.is_due = True
+            self._due.append(waiter)
+            self._has_due.set()
+
+    async def _look(self, batch: Sequence[Waiter]) -> None:
+        """Resolve those that are final. A failed look costs time: the next one is planned."""
+        for waiter in batch:
+            waiter.is_due = False
+        waiters = [waiter for waiter in batch if not waiter.is_over]
+        try:
+            standings = await self._look_many([waiter.question for waiter in waiters])
+        except Unavailable:
+            log.warning(WAITERS_NOT_LOOKED_UP, count=len(waiters))
+            return
+        for waiter, standing in zip(waiters, standings, strict=True):
+            if standing is not None and standing.is_final and waiter.resolve(standing):
+                _LOOKED.inc()

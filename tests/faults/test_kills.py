@@ -1,0 +1,118 @@
+"""Kill, freeze and wipe anything under load: nothing lost, nothing doubled, nothing paid twice.
+
+The short form inflicts each fault once. The full form, marked slow, kills every role twenty times
+under at least 5 000 requests, and prints its table; `REQRUN_FAULTS_RESULTS` names a file that gets
+a line of figures from each of its runs.
+"""
+
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.support.checker_summary import Summary, table
+from tests.support.client import CarefulClient
+from tests.support.load import Wishes
+from tests.support.load_trial import Trial, run_trial
+from tests.support.stack import System
+from tests.support.stack_faults import ROLES, Fault, kills
+
+EXECUTOR_RECOVERY_SECONDS = 20.0
+RECOVERY_SECONDS = 10.0
+SEED = 20_261_122
+RATE = 210.0
+FULL_REQUESTS = 5_000
+FULL_KILLS = 20
+
+SERVERS_SHORT = (
+    Fault("postgresql"),
+    Fault("redis"),
+    Fault("redis", "flush"),
+    Fault("redis", "freeze", seconds=2),
+    Fault("rabbitmq", "freeze", seconds=3),
+    Fault("rabbitmq"),
+    Fault("rabbitmq", "wipe"),
+)
+SERVERS_FULL = {
+    "postgresql": [Fault("postgresql", pause=3)] * 5,
+    "rabbitmq": [
+        Fault("rabbitmq", pause=2),
+        Fault("rabbitmq", "wipe", pause=2),
+        Fault("rabbitmq", "freeze", seconds=10, pause=2),
+    ]
+    * 2,
+    "redis": [
+        Fault("redis", pause=1),
+        Fault("redis", "flush", pause=1),
+        Fault("redis", "freeze", seconds=5, pause=1),
+    ]
+    * 3,
+}
+# What is one role runs as several processes here: so that the others can go on.
+ROLES_FULL = {
+    "gateway": ("gateway", "gateway-2"),
+    "executor": ("executor", "executor-2"),
+    "dispatcher": ("dispatcher",),
+    "accounts": ("accounts",),
+    "accounts-worker": ("accounts-worker",),
+    "billing": ("billing-worker",),
+}
+FULL = {
+    **{
+        role: kills(names, FULL_KILLS // len(names), SEED, (0.5, 2.0))
+        for role, names in ROLES_FULL.items()
+    },
+    **SERVERS_FULL,
+}
+
+
+def wishes(seed: int = SEED) -> Wishes:
+    return Wishes(seed=seed, rate=RATE, gateways=2)
+
+
+def judge(summary: Summary) -> None:
+    """The promise: nothing broken, and soon well again."""
+    assert summary.violations == {}
+    for fault, seconds in summary.slowest_recovery.items():
+        is_executor = fault.startswith("executor")
+        limit = EXECUTOR_RECOVERY_SECONDS if is_executor else RECOVERY_SECONDS
+        assert seconds <= limit, (fault, seconds)
+
+
+def tell(summary: Summary) -> None:
+    """Print the figures, and keep them where somebody asked for them."""
+    print(f"\nseed {SEED}\n{table([summary])}")  # noqa: T201  the figures of the run
+    results = os.environ.get("REQRUN_FAULTS_RESULTS")
+    if results:
+        with Path(results).open("ab") as file:
+            file.write(msgspec.json.encode(summary) + b"\n")
+
+
+async def test_a_fault_of_every_kind_under_load_loses_and_doubles_nothing(
+    system: System, client: CarefulClient, tmp_path: Path
+) -> None:
+    faults = [*kills(ROLES, each=1, seed=SEED, pauses=(0.2, 1.0)), *SERVERS_SHORT]
+    trial = Trial(what="everything once", wishes=wishes(), faults=faults, drain_seconds=45)
+
+    summary = await run_trial(system, client, trial, tmp_path)
+
+    tell(summary)
+    assert summary.accepted > 1_000
+    judge(summary)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("what", FULL)
+async def test_many_faults_under_load_lose_and_double_nothing(
+    what: str, system: System, client: CarefulClient, tmp_path: Path
+) -> None:
+    trial = Trial(what=what, wishes=wishes(), faults=FULL[what], count=FULL_REQUESTS)
+
+    summary = await run_trial(system, client, trial, tmp_path)
+
+    tell(summary)
+    assert summary.sent >= FULL_REQUESTS
+    assert summary.rate >= 200
+    judge(summary)

@@ -1,0 +1,175 @@
+"""The operator's commands, as processes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.local.servers.postgresql import PostgreSql, binaries
+from services.accounts.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[3]
+PROVIDER_KEY = "sk-canary-0123456789abcdefWXYZ"
+
+
+class Operator:
+    """Runs commands in the environment of one installation."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.environ = {
+            "PATH": os.defpath,
+            "REQRUN_ENV": settings.env,
+            "REQRUN_DATABASE_URL": settings.database_url.reveal(),
+            "REQRUN_BROKER_URL": settings.broker_url.reveal(),
+            "REQRUN_API_KEY_PEPPER": settings.api_key_pepper.reveal(),
+            "REQRUN_EXECUTOR_PUBLIC_KEY": settings.executor_public_key,
+            "REQRUN_SERVICE_PUBLIC_KEYS": "{}",
+            "REQRUN_OPEN_HOSTS": "127.0.0.1",
+        }
+
+    def run(
+        self, *arguments: str, stdin: str = "", **environ: str
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(  # noqa: S603  the command is ours
+            [sys.executable, "-m", "services.accounts", *arguments],
+            cwd=ROOT,
+            env=self.environ | environ,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def ask(self, *arguments: str, stdin: str = "", **environ: str) -> Any:
+        done = self.run(*arguments, "--json", stdin=stdin, **environ)
+        assert (done.returncode, done.stderr) == (0, "")
+        return json.loads(done.stdout)
+
+    def seed(self, *arguments: str) -> Any:
+        return self.ask(
+            "seed-demo",
+            *arguments,
+            REQRUN_DEMO_PROVIDER_URL="http://127.0.0.1:9999/v1",
+            REQRUN_DEMO_PROVIDER_KEY=PROVIDER_KEY,
+        )
+
+
+@pytest.fixture
+def operator(settings: Settings) -> Operator:
+    return Operator(settings)
+
+
+def dump(server: PostgreSql, address: str) -> str:
+    done = subprocess.run(  # noqa: S603  the command is ours
+        [str(binaries() / "pg_dump"), "--dbname", address],
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    assert server.is_ready()
+    return done.stdout.decode()
+
+
+def test_an_operator_makes_everything_a_customer_needs(
+    operator: Operator, postgresql_server: PostgreSql, accounts_address: str
+) -> None:
+    account = operator.ask("accounts", "create", "Acme", "--plan", "free")
+    project = operator.ask("projects", "create", "--account", account["id"], "Chat")
+    where = ("--project", project["id"])
+    key = operator.ask("keys", "issue", *where, "--mode", "live", "--expires-days", "30")
+    base_url = ("--base-url", "https://api.openai.com/v1")
+    connection = operator.ask("connections", "set", *where, *base_url, stdin=PROVIDER_KEY + "\n")
+
+    assert account["requests_per_minute"] == 60
+    assert connection["key_hint"] == "sk-…WXYZ"
+    assert "sealed_key" not in connection
+
+    [listed] = operator.ask("keys", "list", *where)
+    assert listed["id"] == key["id"]
+    assert listed["shown_as"] == f"reqrun_live_…{key['key'][-4:]}"
+    assert operator.ask("keys", "revoke", key["id"])["revoked_at"] is not None
+
+    shown = operator.run("show", account["id"]).stdout
+    for text in ("Acme", "Chat", "sk-…WXYZ", "api_key.revoked", project["id"]):
+        assert text in shown
+    for place in (shown, dump(postgresql_server, accounts_address)):
+        assert project["id"] in place
+        assert key["key"] not in place
+        assert PROVIDER_KEY not in place
+        assert PROVIDER_KEY.encode().hex() not in place
+
+
+def test_the_provider_key_may_come_from_the_environment(operator: Operator) -> None:
+    account = operator.ask("accounts", "create", "Acme")
+    project = operator.ask("projects", "create", "--account", account["id"], "Chat")
+
+    made = operator.ask(
+        "connections",
+        "set",
+        "--project",
+        project["id"],
+        "--base-url",
+        "http://127.0.0.1:9999/v1",
+        REQRUN_PROVIDER_KEY=PROVIDER_KEY,
+    )
+
+    assert made["key_hint"] == "sk-…WXYZ"
+
+
+def test_the_demo_is_seeded_once_and_its_keys_are_renewed_only_when_asked(
+    operator: Operator,
+) -> None:
+    first = operator.seed()
+    assert first["test_key"].startswith("reqrun_test_")
+    assert first["free_key"].startswith("reqrun_live_")
+    assert len({first[name] for name in ("test_key", "live_key", "drop_in_key", "free_key")}) == 4
+
+    refused = operator.run("seed-demo", "--json")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "--again" in refused.stderr
+
+    second = operator.seed("--again")
+    ids = ("account_id", "project_id", "free_account_id", "free_project_id")
+    assert [second[name] for name in ids] == [first[name] for name in ids]
+    assert second["live_key"] != first["live_key"]
+    listed = operator.ask("keys", "list", "--project", first["project_id"])
+    assert [key["revoked_at"] is None for key in listed] == [False] * 3 + [True] * 3
+    assert {account["name"]: account["plan"] for account in operator.ask("show")} == {
+        "Demo": "operator",
+        "Free": "free",
+    }
+
+
+def test_no_demo_in_production(operator: Operator) -> None:
+    refused = operator.run("seed-demo", REQRUN_ENV="production")
+
+    assert refused.returncode == 1
+    assert "production" in refused.stderr
+    assert operator.ask("show") == []
+
+
+def test_what_cannot_be_done_is_said_in_one_line(operator: Operator) -> None:
+    refused = operator.run("keys", "revoke", "key_none")
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == "There is no API key with this id.\n"
+
+    away = operator.run("show", REQRUN_DATABASE_URL="postgresql://a:hunter2@127.0.0.1:1/accounts")
+    assert (away.returncode, away.stdout) == (1, "")
+    assert "REQRUN_DATABASE_URL" in away.stderr
+    assert "hunter2" not in away.stderr
+
+
+def test_missing_settings_are_named(operator: Operator) -> None:
+    del operator.environ["REQRUN_DATABASE_URL"], operator.environ["REQRUN_API_KEY_PEPPER"]
+
+    refused = operator.run("show")
+
+    assert refused.returncode == 1
+    assert "REQRUN_DATABASE_URL" in refused.stderr
+    assert "REQRUN_API_KEY_PEPPER" in refused.stderr

@@ -1,0 +1,64 @@
+"""The processes of accounts, as they run in production."""
+
+from pathlib import Path
+
+import httpx2
+import msgspec
+import pytest
+
+from deploy.local.servers.rabbitmq import RabbitMq
+from libs.common.broker.topology import BILLING_ACCOUNTS
+from libs.common.clock import SystemClock
+from libs.common.contracts.accounts import RESOLVE_KEYS_PATH, AccountCreated
+from libs.common.contracts.event import encode
+from services.accounts.domain.errors import InvalidName
+from services.accounts.domain.plans import PlanName
+from services.accounts.ports import Ports
+from services.accounts.settings import Settings
+from services.accounts.use_cases import accounts
+from tests.support import queues, service_process
+from tests.support.service_keys import ServiceKey
+from tests.support.waiting import until
+
+
+def variables(settings: Settings) -> dict[str, str]:
+    return {
+        "DATABASE_URL": settings.database_url.reveal(),
+        "BROKER_URL": settings.broker_url.reveal(),
+        "API_KEY_PEPPER": settings.api_key_pepper.reveal(),
+        "EXECUTOR_PUBLIC_KEY": settings.executor_public_key,
+        "SERVICE_PUBLIC_KEYS": msgspec.json.encode(settings.service_public_keys).decode(),
+    }
+
+
+async def test_web_answers_questions_and_needs_no_broker(
+    settings: Settings, gateway_key: ServiceKey, tmp_path: Path
+) -> None:
+    with service_process.running("accounts", "web", variables(settings), tmp_path) as web:
+        await until(web.is_ready)
+        async with httpx2.AsyncClient(base_url=web.url, trust_env=False) as client:
+            headers = gateway_key.headers("accounts", SystemClock())
+            answer = await client.post(RESOLVE_KEYS_PATH, json={"digests": []}, headers=headers)
+
+    assert (answer.status_code, answer.json()) == (200, {"contexts": []})
+
+
+async def test_an_account_is_told_once_it_is_there(
+    settings: Settings, ports: Ports, rabbitmq_server: RabbitMq, tmp_path: Path
+) -> None:
+    await queues.reset(rabbitmq_server.url)
+    with pytest.raises(InvalidName):
+        await accounts.create(ports, "\x00", PlanName.FREE, actor="operator")
+    account = await accounts.create(ports, "Acme", PlanName.FREE, actor="operator")
+
+    given = variables(settings) | {"BROKER_URL": rabbitmq_server.url}
+    with service_process.running("accounts", "worker", given, tmp_path) as worker:
+        await until(worker.is_ready)
+
+        async def is_told() -> bool:
+            return await queues.depth(rabbitmq_server.url, BILLING_ACCOUNTS) > 0
+
+        await until(is_told)
+
+    told = await queues.drain(rabbitmq_server.url, BILLING_ACCOUNTS)
+    assert told == [encode(AccountCreated(account_id=account.id))]

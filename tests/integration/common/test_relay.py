@@ -1,0 +1,205 @@
+"""The relay between a real PostgreSQL and a real RabbitMQ."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from typing import Self
+
+import pytest
+from sqlalchemy import func, insert, select, text
+
+from deploy.local.servers.rabbitmq import RabbitMq
+from libs.common import outbox
+from libs.common.broker.protocol import Message, Unsent
+from libs.common.broker.rabbitmq import RabbitMQPublisher
+from libs.common.broker.topology import BILLING_ACCOUNTS
+from libs.common.contracts.accounts import AccountCreated
+from libs.common.contracts.event import encode
+from libs.common.database import Database
+from libs.common.settings import Secret
+from tests.support import queues
+from tests.support.waiting import until
+
+QUICK = timedelta(milliseconds=20)
+
+
+@pytest.fixture
+async def database(empty_database: str) -> AsyncIterator[Database]:
+    async with Database(Secret(empty_database), application="test") as database:
+        async with database.transaction() as tx:
+            await tx.execute(text(outbox.create_table_sql()))
+        yield database
+
+
+@pytest.fixture
+async def broker(rabbitmq_server: RabbitMq) -> str:
+    await queues.reset(rabbitmq_server.url)
+    return rabbitmq_server.url
+
+
+@pytest.fixture
+async def publisher(broker: str) -> AsyncIterator[RabbitMQPublisher]:
+    async with RabbitMQPublisher(Secret(broker), name="test") as publisher:
+        await until(publisher.is_ready)
+        yield publisher
+
+
+class Relaying:
+    """A relay that runs until the block ends."""
+
+    def __init__(self, relay: outbox.Relay) -> None:
+        self._relay, self._stop = relay, asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self.task = asyncio.create_task(self._relay.run(self._stop))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._stop.set()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+
+async def say(database: Database, count: int) -> list[bytes]:
+    events = [AccountCreated(account_id=f"acc_{number}") for number in range(count)]
+    async with database.transaction() as tx:
+        for event in events:
+            await outbox.add(tx, event)
+    return [encode(event) for event in events]
+
+
+async def left(database: Database) -> int:
+    async with database.transaction() as tx:
+        return await tx.scalar(select(func.count()).select_from(outbox.OUTBOX)) or 0
+
+
+async def is_empty(database: Database) -> bool:
+    return await left(database) == 0
+
+
+async def test_what_was_said_is_published_once_and_deleted(
+    broker: str, database: Database, publisher: RabbitMQPublisher
+) -> None:
+    bodies = await say(database, 150)
+
+    async with Relaying(outbox.Relay(database, publisher, poll=QUICK)):
+        await until(lambda: is_empty(database))
+
+    messages = await queues.drain_messages(broker, BILLING_ACCOUNTS)
+    assert [message.body for message in messages] == bodies
+    assert messages[0].headers["event_id"] == f"{database.name}/1"
+
+
+async def test_an_event_said_later_is_found_by_polling(
+    broker: str, database: Database, publisher: RabbitMQPublisher
+) -> None:
+    async with Relaying(outbox.Relay(database, publisher, poll=QUICK)):
+        await until(lambda: is_empty(database))
+        bodies = await say(database, 1)
+        await until(lambda: is_empty(database))
+
+    assert await queues.drain(broker, BILLING_ACCOUNTS) == bodies
+
+
+async def test_two_relays_send_everything_once(
+    broker: str, database: Database, publisher: RabbitMQPublisher
+) -> None:
+    bodies = await say(database, 600)
+
+    relays = [outbox.Relay(database, Slow(publisher), poll=QUICK) for _ in range(2)]
+    async with Relaying(relays[0]), Relaying(relays[1]):
+        await until(lambda: is_empty(database))
+
+    assert sorted(await queues.drain(broker, BILLING_ACCOUNTS)) == sorted(bodies)
+
+
+class Slow:
+    """Leaves the other relay time to look while rows are locked."""
+
+    def __init__(self, publisher: RabbitMQPublisher) -> None:
+        self._publisher = publisher
+        self.is_ready, self.publish = publisher.is_ready, publisher.publish
+
+    async def publish_many(self, messages: Sequence[Message]) -> list[Unsent | None]:
+        reasons = await self._publisher.publish_many(messages)
+        await asyncio.sleep(0.02)
+        return reasons
+
+
+async def test_a_relay_that_dies_between_publishing_and_deleting_sends_twice_and_loses_nothing(
+    broker: str, database: Database, publisher: RabbitMQPublisher
+) -> None:
+    bodies = await say(database, 3)
+    dying = Dying(publisher)
+
+    async with Relaying(outbox.Relay(database, dying, poll=QUICK)) as relaying:
+        await dying.has_published.wait()
+        relaying.task.cancel()
+    assert await left(database) == 3
+    async with Relaying(outbox.Relay(database, publisher, poll=QUICK)):
+        await until(lambda: is_empty(database))
+
+    assert sorted(await queues.drain(broker, BILLING_ACCOUNTS)) == sorted(bodies * 2)
+
+
+class Dying(Slow):
+    """Publishes, and never comes back to say so."""
+
+    def __init__(self, publisher: RabbitMQPublisher) -> None:
+        super().__init__(publisher)
+        self.has_published = asyncio.Event()
+
+    async def publish_many(self, messages: Sequence[Message]) -> list[Unsent | None]:
+        await self._publisher.publish_many(messages)
+        self.has_published.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+async def test_while_the_broker_is_away_events_wait_and_then_go(
+    rabbitmq_server: RabbitMq, broker: str, database: Database, publisher: RabbitMQPublisher
+) -> None:
+    bodies = await say(database, 5)
+    await asyncio.to_thread(rabbitmq_server.control, "close_all_connections", "test")
+    await until(lambda: not publisher.is_ready())
+
+    async with Relaying(outbox.Relay(database, publisher, poll=QUICK)):
+        await until(lambda: is_empty(database))
+
+    assert set(await queues.drain(broker, BILLING_ACCOUNTS)) == set(bodies)
+
+
+async def test_an_event_that_nobody_reads_stays_and_the_others_go(
+    broker: str, database: Database, publisher: RabbitMQPublisher
+) -> None:
+    async with database.transaction() as tx:
+        row = {"routing_key": "nobody.listens", "body": b"{}"}
+        await tx.execute(insert(outbox.OUTBOX).values(**row))
+    bodies = await say(database, 2)
+
+    async def is_one_left() -> bool:
+        return await left(database) == 1
+
+    async with Relaying(outbox.Relay(database, publisher, poll=QUICK)):
+        await until(is_one_left)
+
+    assert await queues.drain(broker, BILLING_ACCOUNTS) == bodies
+
+
+async def test_a_relay_goes_on_after_its_database_was_away(
+    broker: str, database: Database, publisher: RabbitMQPublisher
+) -> None:
+    async with Relaying(outbox.Relay(database, publisher, poll=QUICK)):
+        await until(lambda: is_empty(database))
+        async with database.transaction() as tx:
+            await tx.execute(text("ALTER TABLE outbox RENAME TO hidden"))
+        await until(lambda: failures() > 0)
+        async with database.transaction() as tx:
+            await tx.execute(text("ALTER TABLE hidden RENAME TO outbox"))
+        bodies = await say(database, 1)
+        await until(lambda: is_empty(database))
+
+    assert await queues.drain(broker, BILLING_ACCOUNTS) == bodies
+
+
+def failures() -> float:
+    return sum(sample.value for metric in outbox.FAILED.collect() for sample in metric.samples)

@@ -1,0 +1,224 @@
+"""The worker on a real ledger, broker and Redis, against the simulator."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from redis.asyncio import Redis
+
+from deploy.local.servers.rabbitmq import RabbitMq
+from deploy.local.servers.redis import Redis as RedisServer
+from libs.common.contracts.gateway import WAKE_UP_CHANNEL
+from libs.ledger.claim import LEASE
+from libs.ledger.finish import Finish, Finished
+from libs.ledger.look import Question
+from libs.ledger.states import State
+from services.executor.use_cases.leases import is_ours
+from services.executor.use_cases.running import Floor, Running
+from tests.support import queues
+from tests.support.ledgers import Bench, bench, submission
+from tests.support.simulator import simulator
+from tests.support.waiting import until
+from tests.support.workers import Worker, worker
+
+
+@pytest.fixture
+async def ledger(ledger_url: str) -> AsyncIterator[Bench]:
+    async with bench(ledger_url) as hands:
+        yield hands
+
+
+@pytest.fixture
+async def running(
+    ledger: Bench, rabbitmq_server: RabbitMq, redis_server: RedisServer
+) -> AsyncIterator[Worker]:
+    await queues.reset(rabbitmq_server.url)
+    async with (
+        simulator() as origin,
+        worker(ledger, rabbitmq_server.url, redis_server.url, origin) as hands,
+    ):
+        yield hands
+
+
+async def accept(ledger: Bench, model: str, **changes: Any) -> str:
+    body = msgspec.json.encode({"model": model, "messages": [{"role": "user", "content": "hi"}]})
+    accepted = await ledger.gateway.accept(
+        submission(mode="test", model=model, body=body, running_limit=100, **changes)
+    )
+    return accepted.request_id
+
+
+async def is_final(ledger: Bench, request_id: str) -> bool:
+    return await ledger.result(request_id) is not None
+
+
+async def test_a_hint_becomes_a_result_and_a_wake_up(
+    ledger: Bench, running: Worker, redis_server: RedisServer
+) -> None:
+    redis = Redis.from_url(redis_server.url)
+    heard = redis.pubsub()
+    await heard.subscribe(WAKE_UP_CHANNEL)
+    assert await heard.get_message(timeout=5) is not None
+    request_id = await accept(ledger, "sim-ok")
+
+    await running.hint(request_id)
+
+    message = await heard.get_message(ignore_subscribe_messages=True, timeout=10)
+    assert message is not None
+    assert message["data"].decode().split("\n") == [request_id]
+    standing = await ledger.gateway.look(Question("prj_a", "test", request_id))
+    assert standing is not None
+    assert standing.state is State.COMPLETED
+    assert msgspec.json.decode(standing.result or b"")["object"] == "chat.completion"
+    await heard.aclose()  # type: ignore[no-untyped-call]
+    await redis.aclose()
+
+
+async def test_a_failing_provider_leaves_its_reason_in_the_timeline(
+    ledger: Bench, running: Worker
+) -> None:
+    request_id = await accept(ledger, "sim-400")
+
+    await running.hint(request_id)
+    await until(lambda: is_final(ledger, request_id))
+
+    attempts = await ledger.gateway.timeline(Question("prj_a", "test", request_id))
+    assert attempts is not None
+    assert [(one.outcome, one.status_code) for one in attempts] == [("permanent", 400)]
+    assert b"error" in (attempts[0].provider_error or b"")
+
+
+async def test_a_rate_limited_request_waits_as_long_as_the_provider_asks(
+    ledger: Bench, running: Worker
+) -> None:
+    request_id = await accept(ledger, "sim-429-once")
+
+    await running.hint(request_id)
+    await until(lambda: has_state(ledger, request_id, "retrying"))
+    found = await ledger.live(request_id)
+    assert found is not None
+    assert found["has_slot"] is False
+    await ledger.sql.execute("DELETE FROM cooldowns")
+    await ledger.sql.execute("UPDATE live SET not_before = clock_timestamp()")
+    await running.hint(*[hint.request_id for hint in await ledger.dispatcher.release()])
+    await until(lambda: is_final(ledger, request_id))
+
+    attempts = await ledger.gateway.timeline(Question("prj_a", "test", request_id))
+    assert attempts is not None
+    assert [(one.outcome, one.status_code) for one in attempts] == [
+        ("transient", 429),
+        ("completed", 200),
+    ]
+    assert attempts[0].retry_rule is not None
+
+
+async def has_state(ledger: Bench, request_id: str, state: str) -> bool:
+    row = await ledger.live(request_id)
+    return row is not None and row["state"] == state
+
+
+async def test_without_its_provider_connection_a_claim_is_given_back(
+    ledger: Bench, running: Worker
+) -> None:
+    accepted = await ledger.accept(mode="live")
+
+    await running.hint(accepted.request_id)
+
+    await until(lambda: was_given_back(ledger, accepted.request_id))
+    assert await ledger.attempts(accepted.request_id) == []
+
+
+async def was_given_back(ledger: Bench, request_id: str) -> bool:
+    row = await ledger.live(request_id)
+    return row is not None and (row["state"], row["fence"], row["attempts"]) == ("queued", 1, 0)
+
+
+async def test_a_stop_finishes_what_is_under_way_and_takes_nothing_more(
+    ledger: Bench, running: Worker
+) -> None:
+    slow = await accept(ledger, "sim-slow-800ms")
+    await running.hint(slow)
+    await until(running.is_called)
+
+    await running.end()
+
+    assert await is_final(ledger, slow)
+
+
+async def test_a_lost_lease_cuts_the_call(
+    ledger: Bench, running: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.executor.use_cases.leases.EVERY", timedelta(milliseconds=50))
+    request_id = await accept(ledger, "sim-slow-60000ms")
+    await running.hint(request_id)
+    await until(lambda: has_state(ledger, request_id, "processing"))
+
+    await ledger.sql.execute("UPDATE live SET fence = fence + 1")
+    await running.end()  # drains at once only if the call was cut
+
+    assert await ledger.attempts(request_id) == []
+
+
+async def test_an_answer_in_hand_is_written_when_the_ledger_is_back(
+    ledger: Bench, rabbitmq_server: RabbitMq, redis_server: RedisServer
+) -> None:
+    await queues.reset(rabbitmq_server.url)
+    refusals = 3
+    finish = ledger.executor.finish
+
+    async def fails_first(item: Finish) -> Finished | None:
+        nonlocal refusals
+        if refusals:
+            refusals -= 1
+            raise ConnectionError
+        return await finish(item)
+
+    ledger.executor.finish = fails_first  # type: ignore[method-assign]
+    async with (
+        simulator() as origin,
+        worker(ledger, rabbitmq_server.url, redis_server.url, origin) as hands,
+    ):
+        request_id = await accept(ledger, "sim-ok")
+        await hands.hint(request_id)
+        await until(lambda: is_final(ledger, request_id))
+
+    assert (refusals, len(await ledger.attempts(request_id))) == (0, 1)
+
+
+async def test_who_stood_still_past_a_lease_asks_before_it_calls(
+    ledger: Bench, running: Worker
+) -> None:
+    claim = await ledger.claimed(mode="test")
+    floor = Floor(1)
+    task = asyncio.current_task()
+    assert task is not None
+    floor.enter(Running(claim, task, time.monotonic() - LEASE.total_seconds()))
+
+    assert await is_ours(running.ports, floor, claim)
+    assert floor.is_surely_leased(claim)
+
+    floor.renewed(floor.leases(), time.monotonic() - LEASE.total_seconds())
+    await ledger.sql.execute("UPDATE live SET fence = fence + 1")
+    assert not await is_ours(running.ports, floor, claim)
+
+
+async def test_no_more_run_at_once_than_there_are_places(
+    ledger: Bench, rabbitmq_server: RabbitMq, redis_server: RedisServer
+) -> None:
+    await queues.reset(rabbitmq_server.url)
+    async with (
+        simulator() as origin,
+        worker(ledger, rabbitmq_server.url, redis_server.url, origin, places=3) as hands,
+    ):
+        ids = [await accept(ledger, "sim-slow-200ms") for _ in range(9)]
+        await hands.hint(*ids)
+        most = 0
+        while await ledger.count("results") < len(ids):
+            rows = await ledger.peek("SELECT count(*) FROM live WHERE state = 'processing'")
+            most = max(most, int(rows[0][0]))
+
+    assert 0 < most <= 3

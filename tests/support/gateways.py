@@ -1,0 +1,72 @@
+"""A gateway in the test's own event loop, listening on real ports."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+
+from services.gateway.app import open_gateway
+from services.gateway.settings import Settings
+from tests.support.waiting import until
+
+SUBMISSION = {"model": "gpt-5-nano", "messages": [{"role": "user", "content": "Hello"}]}
+
+
+class Gateway:
+    """One running gateway. `client` speaks to its public port, `internal` to the other."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.stop = asyncio.Event()
+        self.client = _client(f"http://127.0.0.1:{settings.port}")
+        self.internal = _client(f"http://127.0.0.1:{settings.internal_port}")
+
+    @classmethod
+    @asynccontextmanager
+    async def running(cls, settings: Settings) -> AsyncIterator["Gateway"]:
+        """Runs while the block does."""
+        async with cls.starting(settings) as gateway:
+            await until(gateway.is_ready)
+            yield gateway
+
+    @classmethod
+    @asynccontextmanager
+    async def starting(cls, settings: Settings) -> AsyncIterator["Gateway"]:
+        """As `running`, but the block begins before it is ready."""
+        gateway = cls(settings)
+        async with open_gateway(settings) as loops, gateway.client, gateway.internal:
+            tasks = [asyncio.create_task(loop(gateway.stop)) for loop in loops]
+            try:
+                yield gateway
+            finally:
+                gateway.stop.set()
+                await asyncio.gather(*tasks)
+
+    async def is_ready(self) -> bool:
+        """What its readiness probe says."""
+        try:
+            return (await self.internal.get("/readyz")).status_code == 200
+        except httpx2.HTTPError:
+            return False
+
+    async def submit(self, key: str, **fields: Any) -> httpx2.Response:
+        """POST a chat completion."""
+        return await self.client.post(
+            "/v1/chat/completions", json={**SUBMISSION, **fields}, headers=bearer(key)
+        )
+
+    async def get(self, key: str, path: str) -> httpx2.Response:
+        """GET a path."""
+        return await self.client.get(path, headers=bearer(key))
+
+
+def bearer(key: str) -> dict[str, str]:
+    """The header that names the caller."""
+    return {"authorization": f"Bearer {key}"}
+
+
+def _client(url: str) -> httpx2.AsyncClient:
+    limits = httpx2.Limits(max_connections=None)
+    return httpx2.AsyncClient(base_url=url, timeout=30, trust_env=False, limits=limits)

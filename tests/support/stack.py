@@ -1,0 +1,153 @@
+"""The whole system for tests: every server and every process, real, in a temporary folder."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+from urllib.request import Request, urlopen
+
+import msgspec
+
+from deploy.local.processes import INTERNAL, SEED
+from deploy.local.programs import Controlled, ProgramFailed, run_once
+from deploy.local.servers.server import Server
+from deploy.local.site import port_name
+from deploy.local.stack import Options, Stack
+from tests.support.servers import folder_for_servers
+
+_LOG_TAIL: Final = 4_000
+_PROVIDER_KEY: Final = "sk-simulated"
+_SHORT: Final = {
+    "HAS_CONTROLS": "true",
+    "BACKOFF_SCALE": "0.1",
+    "GRACE": "5",
+}
+
+
+class Seeded(msgspec.Struct, frozen=True, kw_only=True):
+    """What the seeding command of accounts prints."""
+
+    account_id: str
+    project_id: str
+    test_key: str
+    live_key: str
+    drop_in_key: str
+    free_account_id: str
+    free_project_id: str
+    free_key: str
+    provider_url: str
+
+
+class System:
+    """A running stack, its demo accounts, and the witness: the provider's own call log."""
+
+    def __init__(self, stack: Stack, call_log: Path) -> None:
+        """`call_log`: where the simulator appends each call."""
+        self.stack = stack
+        self.call_log = call_log
+        self.seeded = self._seed()
+
+    @property
+    def gateways(self) -> list[str]:
+        """The public addresses of all gateways."""
+        names = [name for name in self.stack.processes if name.startswith("gateway")]
+        return [self.stack.url(name) for name in names]
+
+    @property
+    def simulator_url(self) -> str:
+        """The provider's address."""
+        return self.stack.url("simulator")
+
+    def database_url(self, name: str) -> str:
+        """One database, for its superuser."""
+        return self.stack.postgresql.database_url(name)
+
+    def operate(self, *words: str, settings: Mapping[str, str] | None = None) -> Any:
+        """Run an operator's command of accounts; its JSON answer."""
+        command = msgspec.structs.replace(SEED, name="operator", role=(*words, "--json"))
+        program = self.stack.site.program(command)
+        environment = {**program.environment, **(settings or {})}
+        program = msgspec.structs.replace(program, environment=environment)
+        return msgspec.json.decode(run_once(program))
+
+    def script(self, model: str | None = None, latency_ms: int = 0) -> None:
+        """From now on the provider behaves as if every call named `model`; None: as named."""
+        wish = {"latency_ms": latency_ms, **({} if model is None else {"model": model})}
+        body = msgspec.json.encode(wish)
+        with urlopen(Request(f"{self.simulator_url}/_script", data=body), timeout=5):  # noqa: S310  http, our own address
+            return
+
+    def metric(self, process: str, name: str) -> float:
+        """The sum of one metric's samples in a process; 0 where it has none yet."""
+        address = f"{self.stack.url(port_name(process, INTERNAL))}/metrics"
+        with urlopen(address, timeout=5) as answer:  # noqa: S310  http, our own address
+            lines = answer.read().decode().splitlines()
+        found = [line for line in lines if line.startswith((f"{name} ", f"{name}{{"))]
+        return sum(float(line.rpartition(" ")[2]) for line in found)
+
+    def process(self, name: str) -> Controlled:
+        """One process of ours."""
+        return self.stack.process(name)
+
+    def server(self, name: str) -> Server:
+        """One of the three servers."""
+        return {server.name: server for server in self.stack.servers}[name]
+
+    async def start(self, name: str) -> None:
+        """Start a process or a server that was ended, and wait until it can work."""
+        if name in self.stack.processes:
+            self.stack.process(name).start()
+            await asyncio.to_thread(self.stack.wait_until_ready, name)
+        else:
+            await asyncio.to_thread(self.server(name).start)
+
+    async def kill(self, name: str) -> None:
+        """SIGKILL a process or a server with all its children."""
+        target = self.process(name) if name in self.stack.processes else self.server(name)
+        await asyncio.to_thread(target.kill)
+
+    def _seed(self) -> Seeded:
+        provider = {
+            "REQRUN_DEMO_PROVIDER_URL": f"{self.simulator_url}/v1",
+            "REQRUN_DEMO_PROVIDER_KEY": _PROVIDER_KEY,
+        }
+        return msgspec.json.decode(self.stack.seed(provider), type=Seeded)
+
+
+@contextmanager
+def running_system(
+    keep: Path,
+    counts: Mapping[str, int] | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[System]:
+    """A whole system. Its logs are copied to `keep` when it ends; nothing else is left of it."""
+    with folder_for_servers() as folder:
+        call_log = folder / "calls.jsonl"
+        own = {**_SHORT, "CALL_LOG": str(call_log), **(settings or {})}
+        stack = Stack(folder / "stack", Options(counts=counts or {}, settings=own))
+        try:
+            _start(stack)
+            yield System(stack, call_log)
+        finally:
+            try:
+                _stop(stack)
+            finally:
+                for log in stack.site.logs.glob("*.log"):
+                    (keep / log.name).write_bytes(log.read_bytes())
+
+
+def _start(stack: Stack) -> None:
+    try:
+        stack.start()
+    except ProgramFailed as failure:
+        tails = [log.read_text()[-_LOG_TAIL:] for log in stack.site.logs.glob("*.log")]
+        raise ProgramFailed("\n".join([str(failure), *tails])) from None
+
+
+def _stop(stack: Stack) -> None:
+    """A test may have left anything frozen or dead: let it run, then stop it."""
+    for controlled in (*stack.processes.values(), *(s.process for s in stack.servers)):
+        if controlled.is_running:
+            controlled.thaw()
+    stack.stop()

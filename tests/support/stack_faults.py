@@ -1,0 +1,103 @@
+"""Faults as data, and inflicting them: kills, freezes, wipes, each followed by a restart."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
+
+import msgspec
+
+from tests.support.stack import System
+
+Act = Literal["kill", "freeze", "wipe", "flush"]
+
+ROLES: Final = (
+    "gateway",
+    "gateway-2",
+    "executor",
+    "executor-2",
+    "dispatcher",
+    "accounts",
+    "accounts-worker",
+    "billing-worker",
+)
+COUNTS: Final = {"gateway": 2, "executor": 2}
+"""Two of what customers or calls depend on, so that the other one goes on."""
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """What to do to whom. `seconds`: how long it stays down or frozen; `pause`: until the next."""
+
+    target: str
+    act: Act = "kill"
+    seconds: float = 0.0
+    pause: float = 0.5
+
+
+class Inflicted(msgspec.Struct, frozen=True):
+    """A fault that happened. `held`: how long it was kept up; `ended_at`: its target works."""
+
+    name: str
+    began_at: datetime
+    held: timedelta
+    ended_at: datetime
+
+
+def kills(targets: Sequence[str], each: int, seed: int, pauses: tuple[float, float]) -> list[Fault]:
+    """Kill every target `each` times, in an order and after pauses that `seed` decides."""
+    chance = random.Random(seed)  # noqa: S311  repeatable, not secret
+    order = [target for target in targets for _ in range(each)]
+    chance.shuffle(order)
+    return [Fault(target, pause=chance.uniform(*pauses)) for target in order]
+
+
+async def inflict_all(system: System, faults: Sequence[Fault]) -> list[Inflicted]:
+    """One after the other, with their pauses before them."""
+    done = []
+    for fault in faults:
+        await asyncio.sleep(fault.pause)
+        done.append(await inflict(system, fault))
+    return done
+
+
+async def inflict(system: System, fault: Fault) -> Inflicted:
+    """One fault; returns when its target can work again."""
+    began_at = datetime.now(UTC)
+    await _ACTS[fault.act](system, fault)
+    held = timedelta(seconds=fault.seconds)
+    return Inflicted(f"{fault.target} {fault.act}", began_at, held, datetime.now(UTC))
+
+
+async def _kill(system: System, fault: Fault) -> None:
+    await system.kill(fault.target)
+    await asyncio.sleep(fault.seconds)
+    await system.start(fault.target)
+
+
+async def _freeze(system: System, fault: Fault) -> None:
+    is_process = fault.target in system.stack.processes
+    target = system.process(fault.target) if is_process else system.server(fault.target)
+    await asyncio.to_thread(target.freeze)
+    await asyncio.sleep(fault.seconds)
+    await asyncio.to_thread(target.thaw)
+
+
+async def _wipe(system: System, fault: Fault) -> None:
+    """Kill it, and with it all that it kept."""
+    await system.kill(fault.target)
+    await asyncio.to_thread(system.stack.rabbitmq.wipe)
+    await asyncio.sleep(fault.seconds)
+    await system.start(fault.target)
+
+
+async def _flush(system: System, _: Fault) -> None:
+    await asyncio.to_thread(system.stack.redis.wipe)
+
+
+_ACTS: Final[Mapping[Act, Callable[[System, Fault], Awaitable[None]]]] = {
+    "kill": _kill,
+    "freeze": _freeze,
+    "wipe": _wipe,
+    "flush": _flush,
+}

@@ -1,0 +1,105 @@
+"""A whole executor in the test's own process: real ledger, broker, Redis and simulator."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import httpx2
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from redis.asyncio import Redis
+
+from libs.common.broker.rabbitmq import RabbitMQConsumer, RabbitMQPublisher
+from libs.common.broker.topology import WORK_FIRST, WORK_REST
+from libs.common.clock import SystemClock
+from libs.common.crypto import SealingKey, SealingKeyring
+from libs.common.settings import Secret
+from libs.common.tokens import ServiceTokens
+from libs.ledger.accept import Hint
+from libs.ledger.hints import to_messages
+from services.executor.adapters.accounts import AccountsConnections
+from services.executor.adapters.wakeups import RedisWakeUps
+from services.executor.ports import WorkerPorts
+from services.executor.use_cases.work import work
+from tests.support.ledgers import Bench
+from tests.support.provider_calls import provider_with
+from tests.support.waiting import until
+
+_PEM = (
+    Ed25519PrivateKey.generate()
+    .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    .decode()
+)
+
+
+class Worker(msgspec.Struct, frozen=True):
+    """A running worker, its ports, and the way to send it hints."""
+
+    ports: WorkerPorts
+    publisher: RabbitMQPublisher
+    stop: asyncio.Event
+    task: "asyncio.Task[None]"
+    simulator_url: str
+
+    async def is_called(self) -> bool:
+        """Whether the simulator has seen a call."""
+        async with httpx2.AsyncClient(base_url=self.simulator_url, trust_env=False) as client:
+            return bool((await client.get("/_calls")).json())
+
+    async def hint(self, *ids: str) -> None:
+        """Publish a hint for each."""
+        assert not any(
+            await self.publisher.publish_many(to_messages([Hint(i, is_first=True) for i in ids]))
+        )
+
+    async def end(self) -> None:
+        """Ask it to stop and wait until it has."""
+        self.stop.set()
+        await self.task
+
+
+@asynccontextmanager
+async def worker(
+    ledger: Bench, broker_url: str, redis_url: str, simulator_url: str, **changes: Any
+) -> AsyncIterator[Worker]:
+    """Run a worker; `changes` replace ports."""
+    queues = (WORK_FIRST, WORK_REST)
+    redis = Redis.from_url(redis_url)
+    stop = asyncio.Event()
+    async with (
+        httpx2.AsyncClient(base_url="http://127.0.0.1:1", trust_env=False) as accounts,
+        RabbitMQConsumer(Secret(broker_url), name="worker", queues=queues, prefetch=64) as hints,
+        RabbitMQPublisher(Secret(broker_url), name="test") as publisher,
+        provider_with() as provider,
+    ):
+        ports = WorkerPorts(
+            clock=SystemClock(),
+            ledger=ledger.executor,
+            hints=hints,
+            provider=provider,
+            connections=AccountsConnections(
+                accounts,
+                ServiceTokens("executor", "executor-1", _PEM, SystemClock()),
+                SealingKeyring([SealingKey.generate()]),
+                f"{simulator_url}/v1",
+            ),
+            wakeups=RedisWakeUps(redis),
+            places=64,
+            backoff_scale=0.01,
+            grace=timedelta(seconds=20),
+            chance=random.Random(1),  # noqa: S311  # a seed, to run it again
+        )
+        ports = msgspec.structs.replace(ports, **changes)
+        await until(hints.is_ready)
+        await until(publisher.is_ready)
+        task = asyncio.create_task(work(ports, stop))
+        try:
+            yield Worker(ports, publisher, stop, task, simulator_url)
+        finally:
+            stop.set()
+            await asyncio.gather(task, return_exceptions=True)
+            await redis.aclose()

@@ -1,0 +1,41 @@
+from bench.generator.job import Accepted, Exactly, Report
+from bench.generator.tally import Tally
+
+SHAPE = b'{"id":"rr_%b","object":"chat.completion.async","status":"queued","created":1}'
+
+
+def _report(tally: Tally, *answers: tuple[int, bytes]) -> Report:
+    tally.begin()
+    for status, body in answers:
+        tally.count(0.001, status, body)
+    tally.end()
+    return tally.report()
+
+
+def test_only_the_exact_body_is_a_right_answer() -> None:
+    report = _report(Tally(Exactly("{}")), (200, b"{}"), (200, b"{ }"), (503, b"{}"))
+    assert report.answers == 1
+    assert report.latencies == {1000: 1}
+    assert report.failures == {"another body": 1, "status 503": 1}
+
+
+def test_an_accepted_answer_has_the_async_shape_and_a_new_id() -> None:
+    report = _report(
+        Tally(Accepted()),
+        (200, SHAPE % b"1"),
+        (200, SHAPE % b"2"),
+        (200, SHAPE % b"1"),
+        (200, b'{"id":"rr_3","object":"chat.completion"}'),
+        (200, b"not JSON"),
+    )
+    assert report.answers == 2
+    assert report.failures == {"an id twice": 1, "another shape": 2}
+
+
+def test_answers_outside_the_measured_time_are_checked_but_not_counted() -> None:
+    tally = Tally(Exactly("{}"))
+    tally.count(0.001, 200, b"{}")
+    tally.count(0.001, 500, b"{}")
+    report = _report(tally, (200, b"{}"))
+    assert report.answers == 1
+    assert report.failures == {"status 500": 1}

@@ -1,0 +1,32 @@
+import os
+
+from bench.usage import Stat, cpu_seconds, memory_bytes, parse_stat, tree
+
+LINE = (
+    "4711 (postgres: (a) b) S 42 4711 4711 0 -1 4194560 1713 52 0 0 "
+    "120 30 7 3 20 0 1 0 8817 229203968 6212 18446744073709551615"
+)
+
+
+def test_a_stat_line_is_read_although_the_name_has_spaces_and_parentheses() -> None:
+    ticks = os.sysconf("SC_CLK_TCK")
+    assert parse_stat(LINE) == Stat(pid=4711, parent=42, seconds=160 / ticks)
+
+
+def test_a_tree_holds_children_of_children_and_nobody_else() -> None:
+    parents = {1: 0, 10: 1, 11: 10, 12: 11, 20: 1, 21: 20}
+    stats = {pid: Stat(pid, parent, 0) for pid, parent in parents.items()}
+    assert tree(stats, [10]) == {10, 11, 12}
+    assert tree(stats, [11, 20]) == {11, 12, 20, 21}
+
+
+def test_a_process_of_ours_has_used_some_of_both() -> None:
+    ourselves = {"tests": [os.getpid()]}
+    assert cpu_seconds(ourselves)["tests"] > 0
+    assert memory_bytes(ourselves)["tests"] > 1_000_000
+
+
+def test_a_process_that_is_gone_uses_nothing() -> None:
+    nobody = {"gone": [2**22 + 1]}
+    assert cpu_seconds(nobody) == {"gone": 0}
+    assert memory_bytes(nobody) == {"gone": 0}

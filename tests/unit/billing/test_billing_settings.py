@@ -1,0 +1,25 @@
+"""The settings and the consumers of billing."""
+
+import pytest
+
+from libs.common.broker.topology import QUEUES
+from libs.common.clock import SystemClock
+from libs.common.contracts.event import routing_key
+from libs.common.database import Database
+from libs.common.settings import Secret, SettingsError, load
+from services.billing import consumers
+from services.billing.ports import Ports
+from services.billing.settings import Settings
+
+
+def test_all_that_is_missing_is_named_at_once() -> None:
+    with pytest.raises(SettingsError, match=r"REQRUN_DATABASE_URL.*REQRUN_BROKER_URL"):
+        load(Settings, {})
+
+
+async def test_every_event_that_our_queues_take_has_a_handler() -> None:
+    keys = {key for queue in QUEUES if queue.name in consumers.QUEUES for key in queue.keys}
+    async with Database(Secret("postgresql://127.0.0.1:1/none"), application="test") as db:
+        handlers = consumers.handlers(Ports(db=db, clock=SystemClock()))
+
+    assert {routing_key(kind) for kind in handlers} == keys
