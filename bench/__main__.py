@@ -11,7 +11,7 @@ from rich.console import Console
 
 from bench import gates, report, results, rounds
 from bench.machine import describe
-from bench.measuring import Measurement
+from bench.measuring import Measurement, measure_idle
 from bench.results import Results
 from bench.rounds import QUICK, Plan
 from bench.system import running
@@ -68,11 +68,13 @@ def _measure(given: argparse.Namespace) -> Results:
     plan = _plan(given)
     made: list[dict[str, Measurement]] = []
     memory: list[dict[str, int]] = []
+    idle: list[dict[str, float]] = []
     with running(given.provider_seconds) as system:
         for number in range(given.runs):
             _CONSOLE.print(f"Round {number + 1} of {given.runs}")
             made.append(rounds.run(system, plan, number, _note))
             memory.append(memory_bytes(system.roots))
+            idle.append(measure_idle(system, plan.idle_seconds))
         return Results(
             measured_on=datetime.now(UTC).date().isoformat(),
             machine=describe(),
@@ -80,6 +82,7 @@ def _measure(given: argparse.Namespace) -> Results:
             provider_seconds=given.provider_seconds,
             rounds=made,
             memory=memory,
+            idle=idle,
             account=system.ledger.account(),
             provider_calls=system.provider_calls(),
         )

@@ -82,6 +82,14 @@ def measure_drain(system: System, backlog: int) -> Measurement:
     )
 
 
+def measure_idle(system: System, seconds: float) -> dict[str, float]:
+    """CPU milliseconds a second by part while nothing is asked: what polling costs."""
+    before = cpu_seconds(system.roots)
+    time.sleep(seconds)
+    used = _differences(before, cpu_seconds(system.roots))
+    return {part: value * 1000 / seconds for part, value in used.items()}
+
+
 def _generate(job: Job, system: System) -> tuple[Report, dict[str, float]]:
     """Run the generator in its own process; its report, and the CPU used in the measured time."""
     command = (sys.executable, "-m", "bench.generator")

@@ -1,6 +1,5 @@
 """A run as tables for people."""
 
-from collections.abc import Iterable
 from statistics import median
 
 from rich.console import Console
@@ -16,7 +15,7 @@ _MEBIBYTE = 1024 * 1024
 
 def show(console: Console, results: Results, gates: list[Gate]) -> None:
     """Everything, the gates last."""
-    tables = (_throughput, _latency, _cpu, _memory, _batches)
+    tables = (_throughput, _latency, _cpu, _at_rest, _batches)
     for table in tables:
         console.print(table(results))
         console.print()
@@ -72,10 +71,14 @@ def _cpu(results: Results) -> Table:
     return table
 
 
-def _memory(results: Results) -> Table:
+def _at_rest(results: Results) -> Table:
+    """After a round, with nothing asked."""
     parts = list(results.memory[-1])
-    table = _table("Memory, MiB", *parts)
-    table.add_row("after the last round", *_mebibytes(results.memory[-1].values()))
+    idle = {part: median(made[part] for made in results.idle) for part in parts}
+    table = _table("At rest", *parts, "all")
+    memory = list(results.memory[-1].values())
+    table.add_row("memory, MiB", *(f"{size / _MEBIBYTE:.0f}" for size in (*memory, sum(memory))))
+    table.add_row("CPU-ms a second", *(f"{ms:.0f}" for ms in (*idle.values(), sum(idle.values()))))
     return table
 
 
@@ -109,10 +112,6 @@ def _names(results: Results, *, is_paced: bool | None = None) -> list[str]:
     """Measurements in the order they were made: all, or only those at a fixed rate, or the rest."""
     rates = {paced(rate, is_direct=d) for rate in results.plan.rates for d in (True, False)}
     return [name for name in results.rounds[0] if is_paced in (None, name in rates)]
-
-
-def _mebibytes(values: Iterable[int]) -> list[str]:
-    return [f"{value / _MEBIBYTE:.0f}" for value in values]
 
 
 def _table(title: str, *columns: str) -> Table:

@@ -18,8 +18,9 @@ FOLDER = Path(__file__).parent / "results"
 class Results(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a table or a gate is made of.
 
-    `memory`: bytes by part at the end of each round. `account`: what the ledger says of all
-    requests; `provider_calls`: what the provider says, None where it does not count.
+    `memory` and `idle`: bytes by part, and CPU milliseconds a second of doing nothing, at the end
+    of each round. `account`: what the ledger says of all requests; `provider_calls`: what the
+    provider says, None where it does not count.
     """
 
     measured_on: str
@@ -28,6 +29,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     provider_seconds: float
     rounds: Sequence[Mapping[str, Measurement]]
     memory: Sequence[Mapping[str, int]]
+    idle: Sequence[Mapping[str, float]]
     account: Account
     provider_calls: int | None = None
 

@@ -24,6 +24,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 4
     paced_seconds: float = 5
     warm_up: float = 1
+    idle_seconds: float = 3
 
 
 QUICK = Plan(callers=(64,), backlog=2_000, rates=(100,), seconds=2, paced_seconds=4, warm_up=0.5)

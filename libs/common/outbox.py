@@ -143,5 +143,5 @@ async def _lock_oldest(tx: AsyncSession) -> list[_Row]:
     statement = (
         select(*columns).order_by(OUTBOX.c.id).limit(BATCH).with_for_update(skip_locked=True)
     )
-    found = (await tx.execute(statement)).tuples()
+    found = await tx.execute(statement)
     return [_Row(number, key, body, age) for number, key, body, age in found]

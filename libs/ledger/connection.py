@@ -7,6 +7,7 @@ value the database does not take.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -166,14 +167,14 @@ class Database:
             return await work(connection)
         except asyncpg.PostgresError as error:
             if _is_away(error):
-                connection.terminate()
+                _terminate(connection)
                 raise LedgerAway from error
             raise
         except asyncpg.DataError:
             raise
         except _CUT as away:
             # A frozen server would also freeze the polite way of giving a connection back.
-            connection.terminate()
+            _terminate(connection)
             raise LedgerAway from away
         finally:
             await pool.release(connection)
@@ -192,6 +193,12 @@ class Database:
                     reset=_keep,
                 )
             return self._pool
+
+
+def _terminate(connection: Connection) -> None:
+    """Drop it without a word to the server. The pool may have taken a lost one back already."""
+    with suppress(asyncpg.InterfaceError):
+        connection.terminate()
 
 
 async def _keep(_: Any) -> None:

@@ -4,10 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import aio_pika
-from aio_pika.abc import AbstractChannel
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
 from libs.common.broker.rabbitmq.declare import declare_topology
 from libs.common.broker.topology import queue_names
+
+_SECONDS = 30.0
 
 
 @asynccontextmanager
@@ -30,13 +32,18 @@ async def drain(url: str, queue: str) -> list[bytes]:
     return [message.body for message in await drain_messages(url, queue)]
 
 
-async def drain_messages(url: str, queue: str) -> list[aio_pika.abc.AbstractIncomingMessage]:
+async def drain_messages(url: str, queue: str) -> list[AbstractIncomingMessage]:
     """As `drain`, the messages."""
-    found = []
+    found: list[AbstractIncomingMessage] = []
     async with side_channel(url) as channel:
-        source = await channel.get_queue(queue, ensure=False)
-        while message := await source.get(no_ack=True, fail=False):
-            found.append(message)
+        source = await channel.declare_queue(queue, passive=True)
+        count = source.declaration_result.message_count or 0
+        if count:
+            async with source.iterator(no_ack=True, timeout=_SECONDS) as messages:
+                async for message in messages:
+                    found.append(message)
+                    if len(found) == count:
+                        break
     return found
 
 

@@ -1,6 +1,7 @@
 """The whole system for tests: every server and every process, real, in a temporary folder."""
 
 import asyncio
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -133,8 +134,7 @@ def running_system(
             try:
                 _stop(stack)
             finally:
-                for log in stack.site.logs.glob("*.log"):
-                    (keep / log.name).write_bytes(log.read_bytes())
+                _tidy(stack, keep)
 
 
 def _start(stack: Stack) -> None:
@@ -151,3 +151,10 @@ def _stop(stack: Stack) -> None:
         if controlled.is_running:
             controlled.thaw()
     stack.stop()
+
+
+def _tidy(stack: Stack, keep: Path) -> None:
+    """Keep the logs; forget the data, which lies elsewhere when the servers may not enter here."""
+    for log in stack.site.logs.glob("*.log"):
+        (keep / log.name).write_bytes(log.read_bytes())
+    shutil.rmtree(stack.site.data)

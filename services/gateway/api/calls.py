@@ -15,7 +15,7 @@ from litestar.types import Receive, Scope, Send
 from prometheus_client import Counter
 
 from libs.common.errors import AppError, MethodNotAllowed
-from libs.common.web.errors import render
+from libs.common.web.errors import RouteNotFound, render
 from services.gateway.domain.errors import (
     BodyTimedOut,
     BodyTooLarge,
@@ -27,6 +27,8 @@ REFUSALS: Final = Counter("reqrun_gateway_refusals_total", "Calls refused", ["co
 
 CALL_ID: Final = "reqrun.call_id"
 """Where the scope keeps what X-Request-Id tells."""
+ROUTE: Final = "reqrun.route"
+"""Where the scope keeps the path of the route, for metrics."""
 
 JSON: Final = (b"content-type", b"application/json")
 CLOSE: Final = (b"connection", b"close")
@@ -143,24 +145,36 @@ class Call:
 Handle = Callable[[Call], Awaitable[Answer]]
 
 
-async def answer(
-    handlers: Mapping[str, Handle], bounds: BodyBounds, scope: Scope, receive: Receive, send: Send
-) -> None:
+class Route(msgspec.Struct, frozen=True):
+    """A path as metrics name it, and what is done there by method."""
+
+    path: str
+    handlers: Mapping[str, Handle]
+
+
+NO_ROUTE: Final = Route("none", {})
+
+
+async def answer(route: Route, call: Call, send: Send) -> None:
     """Call the handler of the call's method and send what it answers, errors included."""
-    call = Call(scope, receive, bounds)
+    call.scope[ROUTE] = route.path  # type: ignore[typeddict-unknown-key]
     try:
         call.read_headers()
-        handle = handlers.get(scope["method"]) or _refuse_method  # type: ignore[typeddict-item]
-        reply = await handle(call)
+        handle = route.handlers.get(call.scope["method"], _refuse_method)  # type: ignore[typeddict-item]
+        reply = await (handle if route is not NO_ROUTE else _refuse_path)(call)
     except CallerGone:
         return
     except Exception as error:  # noqa: BLE001  # every one of them has its answer
-        reply = await _refuse(error, call, ", ".join(handlers))
+        reply = await _refuse(error, call, ", ".join(route.handlers))
     await _send(reply, call, send)
 
 
 async def _refuse_method(_: Call) -> Answer:
     raise MethodNotAllowed("This method is not possible at this path.")
+
+
+async def _refuse_path(_: Call) -> Answer:
+    raise RouteNotFound("There is nothing at this path. See /openapi.json for what there is.")
 
 
 async def _refuse(error: Exception, call: Call, methods: str) -> Answer:

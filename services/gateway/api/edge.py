@@ -10,11 +10,9 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from prometheus_client import Counter
 
 from libs.common.web.errors import render
-from services.gateway.api.calls import CALL_ID, JSON
+from services.gateway.api.calls import CALL_ID, JSON, NO_ROUTE, ROUTE
 
 ANSWERS: Final = Counter("reqrun_gateway_answers_total", "Calls answered", ["route", "status"])
-
-NO_ROUTE: Final = "none"
 
 _REFUSE_WEBSOCKET: Final[Message] = {"type": "websocket.close", "code": 1000, "reason": ""}
 
@@ -51,7 +49,7 @@ class Edge:
             if status:
                 raise
             await _crash(error, call_id, send_tagged)
-        ANSWERS.labels(scope.get("path_template") or NO_ROUTE, status).inc()
+        ANSWERS.labels(scope.get(ROUTE, NO_ROUTE.path), status).inc()
 
 
 async def _crash(error: Exception, call_id: str, send: Send) -> None:

@@ -15,7 +15,15 @@ from libs.common.ids import LENGTH
 from libs.ledger.look import Standing
 from libs.ledger.states import State
 from services.gateway.api import openapi, views
-from services.gateway.api.calls import Answer, BodyBounds, Call, Handle, Header, answer
+from services.gateway.api.calls import (
+    NO_ROUTE,
+    Answer,
+    BodyBounds,
+    Call,
+    Header,
+    Route,
+    answer,
+)
 from services.gateway.domain import submissions, waits
 from services.gateway.domain.errors import (
     BodyTooLarge,
@@ -30,8 +38,9 @@ from services.gateway.use_cases.requests import Reply
 from services.gateway.use_cases.waiting import WaitingRoom
 
 SUBMIT_PATH: Final = "/v1/chat/completions"
-REQUEST_PATH: Final = "/v1/requests/{request_id}"
-ATTEMPTS_PATH: Final = "/v1/requests/{request_id}/attempts"
+REQUESTS_PATH: Final = "/v1/requests"
+REQUEST_PATH: Final = "/v1/requests/{id}"
+ATTEMPTS_PATH: Final = "/v1/requests/{id}/attempts"
 OPENAPI_PATH: Final = "/openapi.json"
 
 POLL_AFTER: Final = (b"retry-after", b"1")
@@ -79,19 +88,48 @@ def routes(desk: Desk) -> list[ASGIRouteHandler]:
         return Answer(200, openapi.DOCUMENT)
 
     return [
-        _route(SUBMIT_PATH, desk.bounds, {"POST": submit}),
-        _route(REQUEST_PATH, desk.bounds, {"GET": show}),
-        _route(ATTEMPTS_PATH, desk.bounds, {"GET": list_attempts}),
-        _route(OPENAPI_PATH, desk.bounds, {"GET": show_openapi}),
+        _route(Route(SUBMIT_PATH, {"POST": submit}), desk.bounds),
+        _route(Route(OPENAPI_PATH, {"GET": show_openapi}), desk.bounds),
+        _requests_route(
+            {
+                "": Route(REQUEST_PATH, {"GET": show}),
+                "attempts": Route(ATTEMPTS_PATH, {"GET": list_attempts}),
+            },
+            desk.bounds,
+        ),
     ]
 
 
-def _route(path: str, bounds: BodyBounds, handlers: Mapping[str, Handle]) -> ASGIRouteHandler:
-    @asgi(path.replace("{request_id}", "{request_id:str}"), copy_scope=False)
+def _route(route: Route, bounds: BodyBounds) -> ASGIRouteHandler:
+    @asgi(route.path, copy_scope=False)
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
-        await answer(handlers, bounds, scope, receive, send)
+        await answer(route, Call(scope, receive, bounds), send)
 
     return handle
+
+
+def _requests_route(resources: Mapping[str, Route], bounds: BodyBounds) -> ASGIRouteHandler:
+    """All below one request, by the last part of the path.
+
+    A mount, because the framework finds no ASGI handler behind a path parameter (Litestar 2.25
+    looks its parameters up under the HTTP method and fails).
+    """
+
+    @asgi(REQUESTS_PATH, is_mount=True, copy_scope=False)
+    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+        slash, request_id, resource = _split(scope["path"])
+        route = resources.get(resource, NO_ROUTE) if request_id and not slash else NO_ROUTE
+        scope["path_params"] = {"request_id": request_id}
+        await answer(route, Call(scope, receive, bounds), send)
+
+    return handle
+
+
+def _split(path: str) -> tuple[str, str, str]:
+    """`/rr_1/attempts/` is what comes before the slash (nothing), the id, and the rest."""
+    before, _, rest = path.partition("/")
+    request_id, _, resource = rest.partition("/")
+    return before, request_id, resource.rstrip("/")
 
 
 async def _identify(desk: Desk, call: Call) -> tuple[KeyContext, str]:

@@ -23,7 +23,7 @@ async def database(empty_database: str) -> AsyncIterator[Database]:
 async def rows(database: Database) -> list[tuple[str, bytes]]:
     async with database.transaction() as tx:
         columns = select(outbox.OUTBOX.c.routing_key, outbox.OUTBOX.c.body)
-        return [(key, body) for key, body in (await tx.execute(columns)).tuples()]
+        return [(key, body) for key, body in await tx.execute(columns)]
 
 
 async def test_an_event_is_kept_with_the_transaction_that_said_it(database: Database) -> None:

@@ -1,0 +1,70 @@
+"""Every event's bytes, held to a golden file; every event has a reader; tolerant reading."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from libs.common.broker.topology import QUEUES
+from libs.common.contracts.accounts import AccountCreated
+from libs.common.contracts.event import Event, decoder, encode, routing_key
+from libs.common.contracts.executor import FinishedRequest, RequestsFinished, TokenUsage
+
+GOLDEN = Path(__file__).parent / "golden"
+
+EVENTS: tuple[Event, ...] = (
+    AccountCreated(account_id="acc_01jd0000000000000000000000"),
+    RequestsFinished(
+        requests=(
+            FinishedRequest(
+                id="rr_01jd0000000000000000000000",
+                account_id="acc_01jd0000000000000000000000",
+                project_id="prj_01jd0000000000000000000000",
+                mode="live",
+                endpoint="chat/completions",
+                model="gpt-5-nano",
+                state="completed",
+                attempts=2,
+                created_at=datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC),
+                finished_at=datetime(2026, 11, 22, 12, 0, 1, 500_000, tzinfo=UTC),
+                tokens=TokenUsage(prompt=3, completion=4, total=7),
+            ),
+        )
+    ),
+)
+
+
+def kinds() -> set[type[Event]]:
+    return set(Event.__subclasses__())
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=routing_key)
+def test_an_events_bytes_are_the_golden_ones(event: Event) -> None:
+    golden = (GOLDEN / f"{routing_key(event)}.json").read_bytes().rstrip(b"\n")
+
+    assert encode(event) == golden
+    assert decoder([type(event)])(golden) == event
+
+
+def test_every_event_has_an_example_here() -> None:
+    ours = {kind for kind in kinds() if kind.__module__.startswith("libs.")}
+
+    assert ours == {type(event) for event in EVENTS}
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=routing_key)
+def test_every_event_has_a_queue(event: Event) -> None:
+    assert any(routing_key(event) in queue.keys for queue in QUEUES)
+
+
+def test_every_bound_key_is_an_event_or_a_hint() -> None:
+    known = {routing_key(event) for event in EVENTS} | {"work.first", "work.rest"}
+
+    assert {key for queue in QUEUES for key in queue.keys} == known
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=routing_key)
+def test_a_field_that_a_reader_does_not_know_breaks_nobody(event: Event) -> None:
+    more = encode(event).replace(b"{", b'{"added_later":[1,{"a":null}],', 1)
+
+    assert decoder([type(event)])(more) == event

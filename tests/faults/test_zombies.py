@@ -1,0 +1,104 @@
+"""An executor that froze beyond its lease and wakes up again changes nothing that others settled.
+
+Crash pauses are long here, so that a frozen dispatcher can be kept from giving work away again.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.support.checker import Violation, check
+from tests.support.checker_sources import collect, count, drained, read_calls
+from tests.support.client import CarefulClient, Order
+from tests.support.load_trial import EXPECTED, read_back
+from tests.support.stack import System, running_system
+from tests.support.stack_faults import COUNTS
+from tests.support.waiting import until
+
+LATE = "reqrun_late_answers_dropped_total"
+OWNED = "SELECT count(*) FROM live WHERE state = 'processing' AND lease_owner LIKE '{}'"
+ORPHANS = "SELECT count(*) FROM attempts WHERE outcome = 'ambiguous'"
+LEASE_SECONDS = 40.0
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    settings = {"BACKOFF_SCALE": "8"}
+    with running_system(tmp_path_factory.mktemp("logs"), COUNTS, settings) as started:
+        yield started
+
+
+async def start_calls(system: System, client: CarefulClient, many: int) -> datetime:
+    """Bring `many` calls of two seconds under way at the provider; when that began."""
+    since = datetime.now(UTC)
+    orders = [Order(number=n, gateway=n % 2, model="sim-slow-2000ms") for n in range(many)]
+    sent = await asyncio.gather(*(client.submit(order) for order in orders))
+    assert all(one.is_accepted for one in sent)
+
+    def are_under_way() -> bool:
+        return sum(call.started_at >= since for call in read_calls(system.call_log)) == many
+
+    await until(are_under_way, 10)
+    return since
+
+
+async def broken(system: System, client: CarefulClient, since: datetime) -> list[Violation]:
+    await drained(system, 60)
+    await read_back(client)
+    return check(await collect(system, client, since), EXPECTED)
+
+
+async def owned(system: System, executor: str) -> int:
+    """How many attempts an executor process has under way, by the process id in its name."""
+    pid = system.process(executor).pid
+    return await count(system.database_url("requests"), OWNED.format(f"%-{pid}-%"))
+
+
+async def test_another_executor_finishes_and_the_zombies_answers_are_dropped(
+    system: System, client: CarefulClient
+) -> None:
+    since = await start_calls(system, client, 40)
+    lent = await owned(system, "executor")
+    assert lent > 0
+    before = await asyncio.to_thread(system.metric, "executor", LATE)
+
+    system.process("executor").freeze()
+    await drained(system, LEASE_SECONDS + 30)
+    system.process("executor").thaw()
+
+    async def has_dropped_them() -> bool:
+        dropped = await asyncio.to_thread(system.metric, "executor", LATE)
+        return dropped - before == lent
+
+    await until(has_dropped_them, 20)
+    assert await broken(system, client, since) == []
+
+
+async def test_the_answer_of_a_zombie_whose_fence_still_holds_is_kept_and_not_paid_twice(
+    system: System, client: CarefulClient
+) -> None:
+    since = await start_calls(system, client, 30)
+    requests = system.database_url("requests")
+    before = await count(requests, ORPHANS)
+    lent = await count(requests, "SELECT count(*) FROM live")
+    for name in ("executor", "executor-2"):
+        system.process(name).freeze()
+
+    async def are_given_up() -> bool:
+        return await count(requests, ORPHANS) - before == lent
+
+    await until(are_given_up, LEASE_SECONDS)
+    system.process("dispatcher").freeze()
+    for name in ("executor", "executor-2"):
+        system.process(name).thaw()
+
+    async def are_final() -> bool:
+        return await count(requests, "SELECT count(*) FROM live") == 0
+
+    await until(are_final, 20)
+    system.process("dispatcher").thaw()
+    assert await broken(system, client, since) == []
+    calls = [call for call in read_calls(system.call_log) if call.started_at >= since]
+    assert len(calls) == 30

@@ -1,0 +1,97 @@
+"""What a batch costs does not grow with what lies beside it.
+
+Measured in shared buffers, which do not depend on the machine. A generic plan that was made while
+`live` was empty, or a volatile clock beside an index, would show here by orders of magnitude.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import asyncpg
+import pytest
+
+from libs.ledger.accept import accept
+from libs.ledger.claim import claim
+from libs.ledger.connection import Connection
+from libs.ledger.finish import finish
+from libs.ledger.rehint import rehint
+from libs.ledger.release import release
+from tests.support.ledgers import Bench, ending, submission
+
+FEW, MANY = 1_000, 150_000
+BATCH = 32
+# Buffers with many rows beside, against few: a deeper index is allowed, a scan is not.
+MOST = 1.6
+SPARE = 16  # pages; an empty poll touches so few that a ratio says nothing
+
+_FILL = """
+INSERT INTO live (id, account_id, project_id, mode, state, endpoint, model, connection_id,
+    created_at, updated_at, not_before, due_at, deadline, max_attempts, call_timeout,
+    fails_on_unknown, body_expires_on)
+SELECT 'rr_' || lpad(n::text, 26, '0'), 'acc_fill', 'prj_fill', 'live', 'queued', 'e', 'm', 'c',
+    now(), now(), now(), now() + interval '1 day', now() + interval '1 day', 8, 600, false,
+    current_date + 31
+FROM generate_series($1::integer, $2::integer) n
+"""
+
+Work = Callable[[Connection], Awaitable[Any]]
+
+
+async def buffers(sql: "asyncpg.Connection[asyncpg.Record]", work: Work) -> int:
+    """Shared buffers that `work` touches on its connection."""
+    before = await _touched(sql)
+    await work(sql)  # type: ignore[arg-type]  # a connection without a pool has the same methods
+    return await _touched(sql) - before
+
+
+async def _touched(sql: "asyncpg.Connection[asyncpg.Record]") -> int:
+    await sql.execute("SELECT pg_stat_force_next_flush()")
+    value: int = await sql.fetchval(
+        """
+        SELECT sum(heap_blks_hit + heap_blks_read + coalesce(idx_blks_hit, 0)
+            + coalesce(idx_blks_read, 0))::bigint
+        FROM pg_statio_user_tables WHERE relname IN ('live', 'requests', 'results', 'attempts')
+        """
+    )
+    return value
+
+
+async def one_of_each(
+    sql: "asyncpg.Connection[asyncpg.Record]", items: Sequence[Any]
+) -> dict[str, int]:
+    costs = {"accept": await buffers(sql, lambda c: accept(c, items))}
+    claims: list[Any] = []
+
+    async def take(connection: Connection) -> None:
+        claims.extend(await claim(connection, "executor-1", [item.id for item in items]))
+
+    costs["claim"] = await buffers(sql, take)
+    costs["finish"] = await buffers(sql, lambda c: finish(c, [ending(one) for one in claims]))
+    costs["rehint"] = await buffers(sql, rehint)
+    costs["release"] = await buffers(sql, release)
+    assert len(claims) == len(items)
+    return costs
+
+
+@pytest.mark.timeout(300)
+async def test_a_batch_costs_the_same_beside_a_hundred_thousand_rows(ledger: Bench) -> None:
+    sql = ledger.sql
+    await sql.execute("SET plan_cache_mode = force_custom_plan; SET jit = off")
+    await sql.execute(
+        "INSERT INTO project_counters VALUES ('prj_fill', 'live', 0, 0, false);"
+        "INSERT INTO account_counters VALUES ('acc_fill', 'live', 0, current_date, 0)"
+    )
+    await fill(sql, 1, FEW)
+    few = await one_of_each(sql, [submission(running_limit=99) for _ in range(BATCH)])
+    await fill(sql, FEW + 1, MANY)
+    many = await one_of_each(sql, [submission(running_limit=99) for _ in range(BATCH)])
+
+    too_much = {verb for verb in many if many[verb] > MOST * few[verb] + SPARE}
+    assert too_much == set(), (few, many)
+
+
+async def fill(sql: "asyncpg.Connection[asyncpg.Record]", first: int, last: int) -> None:
+    await sql.execute(_FILL, first, last)
+    await sql.execute(
+        "UPDATE account_counters SET pending = $1 WHERE account_id = 'acc_fill'", last
+    )
