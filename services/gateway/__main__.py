@@ -1,4 +1,4 @@
-"""`python -m services.gateway web | migrate`."""
+"""`python -m services.gateway web | migrate | openapi`."""
 
 import asyncio
 import os
@@ -6,13 +6,16 @@ import sys
 from collections.abc import Mapping
 from typing import Final
 
+import msgspec
+
 from libs.common import logs, runtime
 from libs.common.settings import SettingsError, load
 from libs.ledger import migrations
+from services.gateway.api import openapi
 from services.gateway.app import SERVICE, open_gateway
 from services.gateway.settings import MigrationSettings, Settings
 
-_USAGE: Final = "usage: python -m services.gateway web | migrate\n"
+_USAGE: Final = "usage: python -m services.gateway web | migrate | openapi\n"
 
 
 async def serve(settings: Settings) -> None:
@@ -33,6 +36,9 @@ def main(arguments: list[str], environ: Mapping[str, str]) -> int:
                 logs.configure(SERVICE)
                 url = load(MigrationSettings, environ).migration_url
                 asyncio.run(migrations.upgrade(url.reveal()))
+                return 0
+            case ["openapi"]:
+                sys.stdout.write(msgspec.json.format(openapi.DOCUMENT, indent=2).decode() + "\n")
                 return 0
     except SettingsError as refused:
         sys.stderr.write(f"{refused}\n")

@@ -114,7 +114,7 @@ class AccountsStandIn:
 
         stop = asyncio.Event()
         app = create([resolve])
-        task = asyncio.create_task(serve(app, "127.0.0.1", self.port)(stop))
+        task = asyncio.ensure_future(serve(app, "127.0.0.1", self.port)(stop))
         await until(lambda: _listens(self.port))
         try:
             yield

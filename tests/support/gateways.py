@@ -37,7 +37,7 @@ class Gateway:
         """As `running`, but the block begins before it is ready."""
         gateway = cls(settings)
         async with open_gateway(settings) as loops, gateway.client, gateway.internal:
-            tasks = [asyncio.create_task(loop(gateway.stop)) for loop in loops]
+            tasks = [asyncio.ensure_future(loop(gateway.stop)) for loop in loops]
             try:
                 yield gateway
             finally:

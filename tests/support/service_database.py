@@ -23,13 +23,18 @@ class ServiceDatabase:
     def __init__(self, server: PostgreSql, service: str) -> None:
         """Nothing is made yet."""
         self.server, self.role = server, f"reqrun_{service}"
+        self.owner = f"reqrun_{service}_owner"
         self.template = f"template_{service}_{secrets.token_hex(4)}"
         self._password = secrets.token_urlsafe(12)
 
     async def create(self, versions: Path) -> None:
-        """Make the role, the template and its tables."""
-        self.server.execute(_ROLE.format(role=self.role, password=self._password))
-        await migrations.upgrade(self.server.create_database(self.template), versions)
+        """Make the roles, the template and its tables."""
+        for role in (self.owner, self.role):
+            self.server.execute(_ROLE.format(role=role, password=self._password))
+        self.server.create_database(self.template, owner=self.owner)
+        await migrations.upgrade(
+            self.server.database_url(self.template, self.owner, self._password), versions
+        )
 
     def drop(self) -> None:
         """Remove the template."""

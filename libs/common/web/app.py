@@ -22,6 +22,7 @@ def create(handlers: Sequence[ControllerRouterHandler], **options: Any) -> Lites
     return Litestar(
         list(handlers),
         openapi_config=None,
+        logging_config=None,  # libs.common.logs has set it up, and is the only one to
         exception_handlers={Exception: to_response},
         request_max_body_size=INTERNAL_BODY_BYTES,
         **options,

@@ -3,6 +3,7 @@
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from libs.common.ids import is_id
 from services.accounts.domain.errors import ProjectNotFound
 from services.accounts.models import Project
 
@@ -21,7 +22,8 @@ class ProjectRepository:
 
     async def get(self, project_id: str) -> Project:
         """The project. Raises ProjectNotFound."""
-        found = await self._tx.get(Project, project_id)
+        # What is no id at all may hold bytes that PostgreSQL takes for no text.
+        found = await self._tx.get(Project, project_id) if is_id("prj", project_id) else None
         if found is None:
             raise ProjectNotFound("There is no project with this id.")
         return found

@@ -23,8 +23,15 @@ from libs.ledger.finish import Finish, Finished
 from libs.ledger.give_back import GiveBack
 from libs.ledger.states import Outcome, State
 from services.executor.domain.calls import Answer, CallFailure, ProviderConnection
-from services.executor.domain.failures import ErrorCode, Verdict, classify
-from services.executor.domain.retries import GiveUp, History, RetryPolicy, cool_down, decide
+from services.executor.domain.failures import ErrorCode, Retry, Verdict, classify
+from services.executor.domain.retries import (
+    GiveUp,
+    History,
+    RetryPolicy,
+    TryAgain,
+    cool_down,
+    decide,
+)
 from services.executor.ports import WorkerPorts
 from services.executor.use_cases.leases import is_ours
 from services.executor.use_cases.running import Floor
@@ -113,23 +120,20 @@ def _ending(ports: WorkerPorts, claim: Claim, verdict: Verdict) -> Finish:
         timeouts=claim.timeouts,
         waited=max(claim.attempt - claim.counted - 1, 0),
     )
-    return _with_step(
-        ending, verdict, decide(verdict, history, policy, ports.chance.random()), policy
-    )
-
-
-def _with_step(ending: Finish, verdict: Verdict, step: object, policy: RetryPolicy) -> Finish:
-    cooldown = cool_down(verdict, policy) or timedelta()
-    if isinstance(step, GiveUp):
-        return msgspec.structs.replace(
-            ending, state=State.FAILED, error_code=step.error_code, cooldown=cooldown
-        )
-    return msgspec.structs.replace(
+    ending = msgspec.structs.replace(
         ending,
-        state=State.RETRYING,
-        retry_after=step.after,  # type: ignore[attr-defined]
-        retry_rule=step.rule,  # type: ignore[attr-defined]
-        cooldown=cooldown,
+        counted=int(verdict.retry is Retry.COUNTED),
+        timeouts=int(verdict.is_timeout),
+        cooldown=cool_down(verdict, policy) or timedelta(),
+    )
+    return _with_step(ending, decide(verdict, history, policy, ports.chance.random()))
+
+
+def _with_step(ending: Finish, step: TryAgain | GiveUp) -> Finish:
+    if isinstance(step, GiveUp):
+        return msgspec.structs.replace(ending, state=State.FAILED, error_code=step.error_code)
+    return msgspec.structs.replace(
+        ending, state=State.RETRYING, retry_after=step.after, retry_rule=step.rule
     )
 
 

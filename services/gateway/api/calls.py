@@ -38,7 +38,7 @@ Header = tuple[bytes, bytes]
 _SINGLE: Final = frozenset(
     {b"authorization", b"content-length", b"content-encoding", b"content-type"}
 )
-_LINGER_SECONDS: Final = 5.0
+LINGER_SECONDS: Final = 5.0
 
 
 class CallerGone(Exception):
@@ -134,7 +134,7 @@ class Call:
     async def linger(self) -> None:
         """Take what still arrives, for a while: closing on a sender loses it our answer."""
         try:
-            async with asyncio.timeout(_LINGER_SECONDS):
+            async with asyncio.timeout(LINGER_SECONDS):
                 while not self.is_read:
                     message = await self._receive()
                     self.is_read = not message.get("more_body")

@@ -9,8 +9,8 @@ from services.gateway.domain.submissions import MAX_WAIT, Chat
 
 NO_WAIT: Final = timedelta()
 
-_PREFERENCE: Final = re.compile(r'\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:;.*)?', re.IGNORECASE)
-_QUERY: Final = re.compile(r"\d{1,3}(?:\.\d{1,3})?")
+_PREFERENCE: Final = re.compile(r'\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:;.*)?', re.IGNORECASE | re.ASCII)
+_QUERY: Final = re.compile(r"\d{1,3}(?:\.\d{1,3})?", re.ASCII)
 
 
 def parse_preference(header: str | None) -> timedelta | None:

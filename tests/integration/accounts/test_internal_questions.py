@@ -14,6 +14,7 @@ from libs.common.contracts.accounts import (
     ResolveKeysAnswer,
     provider_connection_path,
 )
+from libs.common.ids import new_id
 from libs.common.settings import Secret
 from services.accounts import app
 from services.accounts.domain.keys import NewKey
@@ -111,12 +112,13 @@ async def test_an_executor_gets_the_provider_connection(
     )
 
 
+@pytest.mark.parametrize("project_id", [new_id("prj"), "prj_none", "%00", "%ff", "a" * 500])
 async def test_an_unknown_project_is_404(
-    web: httpx2.AsyncClient, executor_key: ServiceKey, clock: FrozenClock
+    web: httpx2.AsyncClient, executor_key: ServiceKey, clock: FrozenClock, project_id: str
 ) -> None:
     headers = executor_key.headers("accounts", clock)
 
-    answer = await web.get(provider_connection_path("prj_none"), headers=headers)
+    answer = await web.get(provider_connection_path(project_id), headers=headers)
 
     assert error_of(answer) == (404, "project_not_found")
 

@@ -116,6 +116,24 @@ async def test_a_rate_limited_request_waits_as_long_as_the_provider_asks(
     assert attempts[0].retry_rule is not None
 
 
+async def test_a_provider_that_keeps_failing_uses_up_the_attempts(
+    ledger: Bench, running: Worker
+) -> None:
+    request_id = await accept(ledger, "sim-500-always", max_attempts=3)
+
+    await running.hint(request_id)
+    async with asyncio.timeout(60):
+        while not await is_final(ledger, request_id):
+            await ledger.sql.execute(
+                "UPDATE live SET not_before = clock_timestamp() WHERE state = 'retrying'"
+            )
+            await running.hint(*[hint.request_id for hint in await ledger.dispatcher.release()])
+
+    result = await ledger.result(request_id)
+    assert result is not None
+    assert (result["last_error_code"], result["attempts"]) == ("provider_unavailable", 3)
+
+
 async def has_state(ledger: Bench, request_id: str, state: str) -> bool:
     row = await ledger.live(request_id)
     return row is not None and row["state"] == state

@@ -46,8 +46,9 @@ async def test_the_provider_gets_the_body_without_our_fields_byte_for_byte(
 ) -> None:
     head = {"authorization": f"Bearer {accounts.issue()}"}
     sent = (
-        b'{ "model": "m", "wait" : false, "messages":[ {"role":"user","content":"\xc3\xa9 \\u2603"} ]'
-        b', "top_k": 1.00, "max_attempts": 3, "idempotency_key":null, "stream":false }'
+        b'{ "model": "m", "wait" : false, "messages":[ {"role":"user",'
+        b'"content":"\xc3\xa9 \\u2603"} ], "top_k": 1.00, "max_attempts": 3, '
+        b'"idempotency_key":null, "stream":false }'
     )
 
     answer = await gateway.client.post("/v1/chat/completions", content=sent, headers=head)

@@ -30,10 +30,10 @@ class Intake:
     async def start(self, prefetch: int) -> None:
         """Begin to receive, at most `prefetch` unsettled messages at a time."""
         await self._channel.basic_qos(prefetch_count=prefetch)
-        consuming = await self._channel.basic_consume(self.queue, self._receive)
+        consuming = await self._channel.basic_consume(self.queue, self.receive)
         self._consumer_tag = consuming.consumer_tag
 
-    async def _receive(self, message: DeliveredMessage) -> None:
+    async def receive(self, message: DeliveredMessage) -> None:
         """Runs in a task that dies with the channel, so it only hands over."""
         tag = message.delivery_tag
         if tag is None:

@@ -146,6 +146,7 @@ _GRANTS = """
 DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'reqrun_accounts') THEN
+        REVOKE ALL ON ALL TABLES IN SCHEMA public FROM reqrun_accounts;
         GRANT USAGE ON SCHEMA public TO reqrun_accounts;
         GRANT SELECT, INSERT, UPDATE ON accounts, projects, api_keys, provider_connections
             TO reqrun_accounts;

@@ -62,6 +62,7 @@ _GRANTS = """
 DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'reqrun_billing') THEN
+        REVOKE ALL ON ALL TABLES IN SCHEMA public FROM reqrun_billing;
         GRANT USAGE ON SCHEMA public TO reqrun_billing;
         GRANT SELECT, INSERT ON billing_accounts, usage_records TO reqrun_billing;
     END IF;
