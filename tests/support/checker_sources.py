@@ -83,19 +83,15 @@ async def count(url: str, question: str) -> int:
 
 async def drained(system: System, seconds: float) -> None:
     """Return once nothing is open, unsent or unbilled; AssertionError when `seconds` are over."""
+    await until(lambda: is_drained(system), seconds)
+
+
+async def is_drained(system: System) -> bool:
+    """Whether nothing is open, unsent or unbilled."""
     requests, billing = system.database_url("requests"), system.database_url("billing")
-    await until(lambda: _is_empty(requests, _OPEN), seconds)
-    await until(lambda: _is_empty(requests, _UNSENT), seconds)
-    due = await count(requests, _DUE_USAGE)
-
-    async def is_billed() -> bool:
-        return await count(billing, _KEPT_USAGE) >= due
-
-    await until(is_billed, seconds)
-
-
-async def _is_empty(url: str, question: str) -> bool:
-    return await count(url, question) == 0
+    if await count(requests, _OPEN) or await count(requests, _UNSENT):
+        return False
+    return await count(billing, _KEPT_USAGE) >= await count(requests, _DUE_USAGE)
 
 
 async def collect(system: System, client: CarefulClient, since: datetime) -> History:

@@ -2,7 +2,7 @@
 
 An outcome is `ambiguous` when the request may have reached the provider and no whole answer came
 back: it may have been paid for. `lost` and the other `ambiguous` ones, of executors that died, are
-written by the dispatcher (retries.py, `decide_orphan`).
+written by the ledger (libs/ledger/orphans.py).
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from libs.ledger.states import Outcome
 from services.executor.domain import bodies, waits
 from services.executor.domain.bodies import Tokens
 from services.executor.domain.calls import (
@@ -22,16 +23,6 @@ from services.executor.domain.calls import (
     CallFailure,
     FailureKind,
 )
-
-
-class Outcome(StrEnum):
-    """How an attempt ended, as the ledger keeps it (`cancelled` is the gateway's to write)."""
-
-    COMPLETED = "completed"
-    TRANSIENT = "transient"
-    PERMANENT = "permanent"
-    LOST = "lost"
-    AMBIGUOUS = "ambiguous"
 
 
 class ErrorCode(StrEnum):

@@ -1,6 +1,7 @@
 """What follows an attempt that did not complete: another one, after how long, or the end.
 
-The deadline is not looked at here: the ledger compares it with its own clock and fails a request
+Attempts whose executor died are not decided here but where they are found, in the ledger
+(libs/ledger/orphans.py). The deadline is not looked at here either: the ledger compares it with its own clock and fails a request
 whose next attempt would come too late (lifecycle.md, Transitions).
 """
 
@@ -10,10 +11,10 @@ from typing import Final
 import msgspec
 
 from libs.common.contracts.accounts import OnUnknownOutcome
-from services.executor.domain.failures import ErrorCode, Outcome, Retry, Verdict
+from libs.ledger.states import Outcome
+from services.executor.domain.failures import ErrorCode, Retry, Verdict
 
 MAX_TIMEOUTS: Final = 2
-MAX_CRASHES: Final = 5
 CAP: Final = timedelta(minutes=5)
 UNASKED_COOL_DOWN: Final = timedelta(seconds=1)
 """Where the provider names no time: long enough to stop a stampede, short enough to find out."""
@@ -41,13 +42,12 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     """How the attempts *before* this one ended.
 
     `waited`: those that did not count, of which the pause grows; a ledger that keeps no such column
-    has it as `attempts - counted - 1`. `crashes`: executors in a row that died over this request.
+    has it as `attempts - counted - 1`.
     """
 
     counted: int = 0
     timeouts: int = 0
     waited: int = 0
-    crashes: int = 0
 
 
 class TryAgain(msgspec.Struct, frozen=True):
@@ -78,15 +78,6 @@ def decide(
     return _pause(verdict, window / 2, window / 2 * chance)
 
 
-def decide_orphan(
-    history: History, policy: RetryPolicy, chance: float, *, was_sent: bool
-) -> TryAgain | GiveUp:
-    """What follows an attempt whose executor died: `ambiguous` if it was sent, else `lost`."""
-    if history.crashes + 1 >= MAX_CRASHES:
-        return GiveUp(ErrorCode.EXECUTOR_CRASHED)
-    return decide(AMBIGUOUS_ORPHAN if was_sent else LOST_ORPHAN, history, policy, chance)
-
-
 def cool_down(verdict: Verdict, policy: RetryPolicy) -> timedelta | None:
     """How long nobody should call this connection and model; None if it need not cool down."""
     if not verdict.is_cooldown:
@@ -94,14 +85,6 @@ def cool_down(verdict: Verdict, policy: RetryPolicy) -> timedelta | None:
     if verdict.asked_wait is not None:
         return verdict.asked_wait
     return UNASKED_COOL_DOWN * policy.backoff_scale
-
-
-LOST_ORPHAN: Final = Verdict(
-    outcome=Outcome.LOST, retry=Retry.WAITS, error_code=ErrorCode.EXECUTOR_CRASHED
-)
-AMBIGUOUS_ORPHAN: Final = Verdict(
-    outcome=Outcome.AMBIGUOUS, retry=Retry.COUNTED, error_code=ErrorCode.EXECUTOR_CRASHED
-)
 
 
 def _is_last(verdict: Verdict, history: History, policy: RetryPolicy) -> bool:

@@ -99,7 +99,7 @@ def _ending(ports: WorkerPorts, claim: Claim, verdict: Verdict) -> Finish:
         fence=claim.fence,
         attempt=claim.attempt,
         state=State.COMPLETED,
-        outcome=Outcome(verdict.outcome),
+        outcome=verdict.outcome,
         error_code=verdict.error_code,
         status_code=verdict.status_code,
         provider_request_id=verdict.provider_request_id,

@@ -17,7 +17,7 @@ from libs.common.settings import Secret
 
 @pytest.fixture
 async def database(empty_database: str) -> AsyncIterator[Database]:
-    async with Database(Secret(empty_database), application="test accounts") as database:
+    async with Database(Secret(empty_database), application="test") as database:
         yield database
 
 
@@ -26,7 +26,7 @@ async def test_a_session_is_bounded_in_everything(database: Database) -> None:
     async with database.transaction() as tx:
         shown = [await tx.scalar(text(f"SHOW {name}")) for name in names.split()]
 
-    assert shown == ["test accounts", "5s", "2s", "15s"]
+    assert shown == ["test", "5s", "2s", "15s"]
 
 
 async def test_the_block_is_the_transaction(database: Database) -> None:
@@ -65,9 +65,7 @@ async def test_connections_are_made_anew_after_the_server_ended_them(
     postgresql_server: PostgreSql, database: Database
 ) -> None:
     assert await database.is_ready()
-    ended = (
-        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname='{database.name}'"
-    )
+    ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'test'"
     await asyncio.to_thread(postgresql_server.execute, ended)
 
     async with database.transaction() as tx:

@@ -96,7 +96,7 @@ async def test_acks_in_any_order_settle_everything(
 
 
 async def test_an_ack_twice_is_counted_and_hurts_nobody(
-    broker: str, publisher: RabbitMQPublisher, consumer: RabbitMQConsumer
+    publisher: RabbitMQPublisher, consumer: RabbitMQConsumer
 ) -> None:
     await fill(publisher, WORK_FIRST, 2)
     [first, second] = await take(consumer, 2)

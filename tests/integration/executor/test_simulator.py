@@ -11,9 +11,10 @@ import openai
 import pytest
 
 from libs.common.settings import Secret
+from libs.ledger.states import Outcome
 from services.executor.adapters.provider import Provider
 from services.executor.domain.calls import ProviderConnection
-from services.executor.domain.failures import ErrorCode, Outcome, Verdict, classify
+from services.executor.domain.failures import ErrorCode, Verdict, classify
 from tests.support.provider_calls import provider_with
 from tests.support.simulator import simulator
 from tests.support.waiting import until

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.executor.domain.failures import ErrorCode, Outcome, Retry, Verdict
+from libs.ledger.states import Outcome
+from services.executor.domain.failures import ErrorCode, Retry, Verdict
 from services.executor.domain.retries import (
     CAP,
     GiveUp,
@@ -13,7 +14,6 @@ from services.executor.domain.retries import (
     TryAgain,
     cool_down,
     decide,
-    decide_orphan,
 )
 
 POLICY = RetryPolicy()
@@ -118,26 +118,6 @@ def test_a_request_is_given_up_exactly_when_its_budget_says_so(
     step = decide(verdict, history, policy, 0.0)
 
     assert expected == (step.error_code if isinstance(step, GiveUp) else None)
-
-
-@pytest.mark.parametrize(
-    ("was_sent", "history", "policy", "expected"),
-    [
-        (False, NEW, POLICY, again(0.25, "backoff-waits")),
-        (True, NEW, POLICY, again(0.75, "backoff-counted")),
-        (False, History(crashes=3), POLICY, again(0.25, "backoff-waits")),
-        (False, History(crashes=4), POLICY, GiveUp(ErrorCode.EXECUTOR_CRASHED)),
-        (True, History(crashes=4), POLICY, GiveUp(ErrorCode.EXECUTOR_CRASHED)),
-        (True, History(counted=7), POLICY, GiveUp(ErrorCode.EXECUTOR_CRASHED)),
-        (False, History(counted=7), POLICY, again(0.25, "backoff-waits")),
-        (True, NEW, RetryPolicy(on_unknown_outcome="fail"), GiveUp(ErrorCode.EXECUTOR_CRASHED)),
-        (False, NEW, RetryPolicy(on_unknown_outcome="fail"), again(0.25, "backoff-waits")),
-    ],
-)
-def test_an_attempt_whose_executor_died_is_repeated_unless_it_was_one_too_many(
-    was_sent: bool, history: History, policy: RetryPolicy, expected: TryAgain | GiveUp
-) -> None:
-    assert expected == decide_orphan(history, policy, 0.5, was_sent=was_sent)
 
 
 def test_a_scale_shortens_our_pauses_and_never_the_provider_s() -> None:

@@ -1,0 +1,227 @@
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from deploy.local.servers.redis import Redis
+from libs.common.contracts.gateway import WAKE_UP_CHANNEL
+from libs.ledger.states import Outcome, State
+from services.gateway.settings import Settings
+from services.gateway.use_cases.waiting import WAITING
+from tests.support import servers
+from tests.support.accounts_stand_in import AccountsStandIn
+from tests.support.gateways import Gateway
+from tests.support.ledgers import Bench, ending
+from tests.support.waiting import until
+
+RESULT = b'{"object":"chat.completion",  "n": 1.0}'
+
+
+@pytest.fixture
+async def redis(settings: Settings) -> AsyncIterator[Redis]:
+    """A Redis of the test's own, to be killed and frozen."""
+    with servers.running(Redis) as server:
+        yield server
+
+
+@pytest.fixture
+async def gateway(settings: Settings, redis: Redis) -> AsyncIterator[Gateway]:
+    own = msgspec.structs.replace(
+        settings, redis_url=type(settings.redis_url)(redis.url), wait=timedelta(seconds=20)
+    )
+    async with Gateway.running(own) as running:
+        await until(lambda: _hears(redis))
+        yield running
+
+
+def _hears(redis: Redis) -> bool:
+    """Whether somebody listens to wake-ups; this publish reaches nobody's request."""
+    return redis.command("PUBLISH", WAKE_UP_CHANNEL, "rr_nobody").strip() == ":1"
+
+
+def _wake(redis: Redis, *ids: str) -> None:
+    redis.command("PUBLISH", WAKE_UP_CHANNEL, "\n".join(ids))
+
+
+async def _waits(count: int) -> None:
+    await until(lambda: WAITING._value.get() == count)  # noqa: SLF001  # the gauge has no reader
+
+
+async def _only_request(ledger: Bench) -> str:
+    await until(lambda: _is_stored(ledger))
+    return str(await ledger.sql.fetchval("SELECT id FROM requests"))
+
+
+async def _is_stored(ledger: Bench) -> bool:
+    return bool(await ledger.sql.fetchval("SELECT count(*) FROM live"))
+
+
+async def _complete(ledger: Bench, request_id: str) -> None:
+    claim = (await ledger.claim(request_id))[0]
+    await ledger.finish(ending(claim, result=RESULT))
+
+
+async def test_a_result_that_comes_in_time_is_the_providers_body_untouched(
+    gateway: Gateway, accounts: AccountsStandIn, ledger: Bench, redis: Redis
+) -> None:
+    waiting = asyncio.create_task(gateway.submit(accounts.issue(), wait=True))
+    request_id = await _only_request(ledger)
+    await _complete(ledger, request_id)
+    _wake(redis, "rr_other", request_id)
+
+    answer = await waiting
+
+    assert (answer.status_code, answer.content) == (200, RESULT)
+    assert answer.headers["x-reqrun-request-id"] == request_id
+    assert answer.headers["x-reqrun-status"] == "completed"
+    assert answer.headers["x-reqrun-attempts"] == "1"
+    assert "location" not in answer.headers
+
+
+async def test_a_wake_up_answers_at_once_and_not_at_the_next_look(
+    gateway: Gateway, accounts: AccountsStandIn, ledger: Bench, redis: Redis
+) -> None:
+    waiting = asyncio.create_task(gateway.submit(accounts.issue(), wait=True))
+    request_id = await _only_request(ledger)
+    await _complete(ledger, request_id)
+    started = time.perf_counter()
+    _wake(redis, request_id)
+    await waiting
+
+    assert time.perf_counter() - started < 1.5
+
+
+async def test_a_failure_for_good_within_the_wait_is_a_200_that_says_failed(
+    gateway: Gateway, accounts: AccountsStandIn, ledger: Bench, redis: Redis
+) -> None:
+    waiting = asyncio.create_task(gateway.submit(accounts.issue(), wait=True))
+    request_id = await _only_request(ledger)
+    claim = (await ledger.claim(request_id))[0]
+    await ledger.finish(
+        ending(
+            claim,
+            state=State.FAILED,
+            outcome=Outcome.PERMANENT,
+            error_code="provider_rejected",
+            result=None,
+        )
+    )
+    _wake(redis, request_id)
+
+    answer = await waiting
+
+    assert (answer.status_code, answer.json()["status"]) == (200, "failed")
+    assert answer.json()["object"] == "chat.completion.async"
+    assert "retry-after" not in answer.headers
+
+
+@pytest.mark.parametrize("how", ["body", "prefer"])
+async def test_a_wait_that_is_too_short_ends_in_the_asynchronous_shape(
+    gateway: Gateway, accounts: AccountsStandIn, how: str
+) -> None:
+    started = time.perf_counter()
+    key = accounts.issue()
+    if how == "body":
+        answer = await gateway.submit(key, wait=True, wait_timeout=0.3)
+    else:
+        gateway.client.headers["prefer"] = "wait=1"
+        answer = await gateway.submit(key)
+
+    assert answer.json()["status"] == "queued"
+    assert answer.headers["location"].endswith(answer.json()["id"])
+    assert 0.3 <= time.perf_counter() - started < 8
+
+
+async def test_a_lost_wake_up_costs_time_and_no_truth(
+    gateway: Gateway, accounts: AccountsStandIn, ledger: Bench
+) -> None:
+    waiting = asyncio.create_task(gateway.submit(accounts.issue(), wait=True))
+    await _complete(ledger, await _only_request(ledger))
+
+    answer = await waiting
+
+    assert answer.content == RESULT
+
+
+async def test_a_request_can_be_waited_for_at_its_own_address(
+    gateway: Gateway, accounts: AccountsStandIn, ledger: Bench, redis: Redis
+) -> None:
+    key = accounts.issue()
+    path = f"/v1/requests/{(await gateway.submit(key)).json()['id']}"
+    waiting = [asyncio.create_task(gateway.get(key, f"{path}?wait=20")) for _ in range(3)]
+    await _waits(3)
+    request_id = path.rpartition("/")[2]
+    await _complete(ledger, request_id)
+    _wake(redis, request_id)
+
+    answers = await asyncio.gather(*waiting)
+
+    assert {answer.json()["status"] for answer in answers} == {"completed"}
+    assert (await gateway.get(key, f"{path}?wait=20")).json()["status"] == "completed"
+
+
+async def test_while_redis_is_away_results_come_all_the_same(
+    gateway: Gateway, accounts: AccountsStandIn, ledger: Bench, redis: Redis
+) -> None:
+    redis.kill()
+    waiting = asyncio.create_task(gateway.submit(accounts.issue(), wait=True))
+    await _complete(ledger, await _only_request(ledger))
+
+    assert (await waiting).content == RESULT
+    redis.start()
+    await until(lambda: _hears(redis))
+
+
+async def test_a_frozen_redis_is_noticed_and_delays_nobody(
+    gateway: Gateway, accounts: AccountsStandIn, ledger: Bench, redis: Redis
+) -> None:
+    redis.freeze()
+    try:
+        started = time.perf_counter()
+        accepted = await gateway.submit(accounts.issue())
+        assert accepted.status_code == 200
+        assert time.perf_counter() - started < 5
+        await ledger.sql.execute("DELETE FROM live")  # so that the next is the only one
+        await ledger.sql.execute("UPDATE project_counters SET slots = 0")
+        await ledger.sql.execute("UPDATE account_counters SET pending = 0")
+        await ledger.sql.execute("DELETE FROM requests")
+        waiting = asyncio.create_task(gateway.submit(accounts.issue(), wait=True))
+        await _complete(ledger, await _only_request(ledger))
+        assert (await waiting).content == RESULT
+    finally:
+        redis.thaw()
+    await until(lambda: _hears(redis))
+
+
+async def test_who_stops_listening_stops_no_work(
+    gateway: Gateway, accounts: AccountsStandIn, ledger: Bench, redis: Redis
+) -> None:
+    key = accounts.issue()
+    waiting = asyncio.create_task(gateway.submit(key, wait=True, wait_timeout=3))
+    request_id = await _only_request(ledger)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    await _complete(ledger, request_id)
+    _wake(redis, request_id)
+
+    answer = await gateway.get(key, f"/v1/requests/{request_id}")
+
+    assert answer.json()["status"] == "completed"
+    await _waits(0)
+
+
+async def test_a_stop_answers_open_waits_with_the_asynchronous_shape(
+    gateway: Gateway, accounts: AccountsStandIn, ledger: Bench
+) -> None:
+    waiting = asyncio.create_task(gateway.submit(accounts.issue(), wait=True))
+    await _only_request(ledger)
+    await _waits(1)
+    gateway.stop.set()
+
+    answer = await waiting
+
+    assert answer.json()["status"] == "queued"
+    assert not await gateway.is_ready()
