@@ -36,7 +36,7 @@ class Exactly(msgspec.Struct, frozen=True, tag="exactly"):
 
 
 class Accepted(msgspec.Struct, frozen=True, tag="accepted"):
-    """The answer must be the async shape of api.md, with an id never seen before."""
+    """The answer must be the async shape of docs/api.md, with an id never seen before."""
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):

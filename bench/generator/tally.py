@@ -12,7 +12,7 @@ _OK = 200
 
 
 class AsyncShape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Exactly what api.md promises for an accepted request."""
+    """Exactly what docs/api.md promises for an accepted request."""
 
     id: str
     object: str

@@ -1,4 +1,4 @@
-"""Group commit: many callers, one statement (docs/decisions, measured in bench/).
+"""Group commit: many callers, one statement (decision 0002).
 
 Callers `await batch(item)`. While one batch is under way, arrivals wait; when it ends, all that
 wait (up to `limit`) go together. There is no timer, so a lone caller pays nothing; only after a

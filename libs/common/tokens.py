@@ -1,4 +1,4 @@
-"""Service tokens: the 60-second proof with which one service asks another (security.md).
+"""Service tokens: the 60-second proof with which one service asks another.
 
 EdDSA JWTs with one audience. The verifier pins the algorithm and takes keys from its settings, by
 key id; nothing in the token says where to find a key (RFC 8725, 3.1 and 3.10).

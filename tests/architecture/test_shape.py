@@ -19,7 +19,7 @@ MAX_MODULE_LINES = 300
 MAX_FUNCTION_LINES = 40
 MAX_NESTING = 3
 
-# Which files may import a library (house.md, "Who may import whom", rule 6).
+# Which files may import a library (CONTRIBUTING.md).
 HOMES = {
     "litestar": r"services/\w+/(api/|pages/|app\.py)|libs/common/web/",
     "aio_pika": r"libs/common/broker/rabbitmq",

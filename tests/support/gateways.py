@@ -11,6 +11,7 @@ from services.gateway.app import open_gateway
 from services.gateway.settings import Settings
 from tests.support.waiting import until
 
+UNAVAILABLE = 503
 SUBMISSION = {"model": "gpt-5-nano", "messages": [{"role": "user", "content": "Hello"}]}
 
 
@@ -20,6 +21,7 @@ class Gateway:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.stop = asyncio.Event()
+        self.tasks: list[asyncio.Future[None]] = []
         self.client = _client(f"http://127.0.0.1:{settings.port}")
         self.internal = _client(f"http://127.0.0.1:{settings.internal_port}")
 
@@ -37,25 +39,47 @@ class Gateway:
         """As `running`, but the block begins before it is ready."""
         gateway = cls(settings)
         async with open_gateway(settings) as loops, gateway.client, gateway.internal:
-            tasks = [asyncio.ensure_future(loop(gateway.stop)) for loop in loops]
+            gateway.tasks = [asyncio.ensure_future(loop(gateway.stop)) for loop in loops]
             try:
                 yield gateway
             finally:
                 gateway.stop.set()
-                await asyncio.gather(*tasks)
+                await asyncio.gather(*gateway.tasks)
 
     async def is_ready(self) -> bool:
         """What its readiness probe says."""
         try:
-            return (await self.internal.get("/readyz")).status_code == 200
+            return (await self.internal.get("/readyz")).is_success
         except httpx2.HTTPError:
             return False
+
+    async def is_alive(self) -> bool:
+        """What its liveness probe says."""
+        try:
+            return (await self.internal.get("/healthz")).is_success
+        except httpx2.HTTPError:
+            return False
+
+    def has_ended(self) -> bool:
+        """Whether one of its loops is over: in production the process ends with it."""
+        return any(task.done() for task in self.tasks)
 
     async def submit(self, key: str, **fields: Any) -> httpx2.Response:
         """POST a chat completion."""
         return await self.client.post(
             "/v1/chat/completions", json={**SUBMISSION, **fields}, headers=bearer(key)
         )
+
+    async def accept(self, key: str, **fields: Any) -> httpx2.Response:
+        """POST a chat completion until it is taken, as a client does on a machine under load."""
+        answers: list[httpx2.Response] = []
+
+        async def is_taken() -> bool:
+            answers.append(await self.submit(key, **fields))
+            return answers[-1].status_code != UNAVAILABLE
+
+        await until(is_taken)
+        return answers[-1]
 
     async def get(self, key: str, path: str) -> httpx2.Response:
         """GET a path."""

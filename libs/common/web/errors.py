@@ -1,4 +1,4 @@
-"""From a kind of error to HTTP: the only table that knows both (api.md, "Errors")."""
+"""From a kind of error to HTTP: the only table that knows both (docs/api.md, "Errors")."""
 
 import math
 from typing import Any, Final, NamedTuple

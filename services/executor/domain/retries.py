@@ -1,8 +1,8 @@
 """What follows an attempt that did not complete: another one, after how long, or the end.
 
-Attempts whose executor died are not decided here but where they are found, in the ledger
-(libs/ledger/orphans.py). The deadline is not looked at here either: the ledger compares it with its own clock and fails a request
-whose next attempt would come too late (lifecycle.md, Transitions).
+Attempts whose executor died are decided where they are found, in libs/ledger/orphans.py.
+The deadline is not looked at here either: the ledger compares it with its own clock and fails a
+request whose next attempt would come too late (docs/request-lifecycle.md).
 """
 
 from datetime import timedelta

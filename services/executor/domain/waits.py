@@ -1,7 +1,7 @@
 """How long a provider asks us to wait: its headers, read with suspicion.
 
 A value we do not believe is ignored, as if it had not been sent: garbage, negative numbers, dates
-gone by, and anything beyond a week, which no request outlives (lifecycle.md: `deadline_seconds`).
+gone by, and anything beyond a week, which no request outlives (`deadline_seconds`).
 """
 
 import re

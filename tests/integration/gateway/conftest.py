@@ -1,15 +1,21 @@
-"""A gateway with everything around it real; accounts is a stand-in on a socket."""
+"""A gateway with everything around it real; accounts is a stand-in on a socket.
+
+Gateway, ledger and accounts are shared by the whole session; every test brings keys of its own,
+each of a project of its own.
+"""
 
 import base64
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from deploy.local.ports import free_ports
+from deploy.local.servers.postgresql import PostgreSql
 from deploy.local.servers.redis import Redis
 from libs.common.settings import Secret
 from services.gateway.settings import Settings
+from tests.support import servers
 from tests.support.accounts_stand_in import AccountsStandIn
 from tests.support.gateways import Gateway
 from tests.support.ledgers import Bench, bench
@@ -23,26 +29,35 @@ def gateway_key() -> ServiceKey:
     return ServiceKey("gateway")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 async def accounts(gateway_key: ServiceKey) -> AsyncIterator[AccountsStandIn]:
     stand_in = AccountsStandIn(gateway_key, PEPPER)
     async with stand_in.running():
         yield stand_in
 
 
-@pytest.fixture
-async def ledger(ledger_url: str) -> AsyncIterator[Bench]:
-    async with bench(ledger_url) as hands:
+@pytest.fixture(scope="session")
+def shared_ledger_url(postgresql_server: PostgreSql, ledger_template: str) -> Iterator[str]:
+    with servers.database(postgresql_server, ledger_template) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+async def ledger(shared_ledger_url: str) -> AsyncIterator[Bench]:
+    async with bench(shared_ledger_url) as hands:
         yield hands
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def settings(
-    ledger_url: str, redis_server: Redis, accounts: AccountsStandIn, gateway_key: ServiceKey
+    shared_ledger_url: str,
+    redis_server: Redis,
+    accounts: AccountsStandIn,
+    gateway_key: ServiceKey,
 ) -> Settings:
     """No broker listens at its address: accepting must not care."""
     return Settings(
-        ledger_url=Secret(ledger_url),
+        ledger_url=Secret(shared_ledger_url),
         broker_url=Secret("amqp://nobody:nothing@127.0.0.1:1/"),
         redis_url=Secret(redis_server.url),
         accounts_url=accounts.url,
@@ -55,7 +70,13 @@ def settings(
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
     async with Gateway.running(settings) as running:
         yield running
+
+
+@pytest.fixture
+def key(accounts: AccountsStandIn) -> str:
+    """A live key that may do everything."""
+    return accounts.issue()

@@ -8,6 +8,7 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from deploy.local.ports import free_ports
 from services.gateway.settings import Settings
 from tests.support.accounts_stand_in import LIMITS, AccountsStandIn
 from tests.support.gateways import SUBMISSION, Gateway, bearer
@@ -17,9 +18,14 @@ from tests.support.raw_http import RawConnection, post
 GOOD = json.dumps(SUBMISSION).encode()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
-    quick = msgspec.structs.replace(settings, body_timeout=timedelta(seconds=1))
+    quick = msgspec.structs.replace(
+        settings,
+        body_timeout=timedelta(seconds=1),
+        port=free_ports(),
+        internal_port=free_ports(),
+    )
     async with Gateway.running(quick) as running:
         yield running
 
@@ -29,9 +35,11 @@ async def _nothing_is_stored_and_the_gateway_goes_on(
     gateway: Gateway, accounts: AccountsStandIn, ledger: Bench
 ) -> AsyncIterator[None]:
     """Around every test here."""
+    count = "SELECT count(*) FROM requests"
+    before = await ledger.sql.fetchval(count)
     yield
-    assert await ledger.sql.fetchval("SELECT count(*) FROM requests") == 0
-    assert (await gateway.submit(accounts.issue())).status_code == 200
+    assert await ledger.sql.fetchval(count) == before
+    assert (await gateway.accept(accounts.issue())).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -183,32 +191,33 @@ async def test_what_is_not_http_is_the_servers_own_400(gateway: Gateway, bad: by
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status", "code"),
+    ("call", "status", "code"),
     [
-        ("GET", "/", 404, "route_not_found"),
-        ("GET", "/v1/nothing", 404, "route_not_found"),
-        ("GET", "/v1/requests", 404, "route_not_found"),
-        ("GET", "/v1/requestsrr_1", 404, "route_not_found"),
-        ("GET", "/v1/requests/rr_1/nothing", 404, "route_not_found"),
-        ("GET", "/v1/requests/rr_1/attempts/1", 404, "route_not_found"),
-        ("GET", "/v1/requests/%00", 404, "request_not_found"),
-        ("GET", "/v1/requests/%ff%fe", 404, "request_not_found"),
-        ("GET", "/v1/requests/..%2f..%2fetc", 404, "route_not_found"),
-        ("GET", "/v1/chat/completions", 405, "method_not_allowed"),
-        ("PUT", "/v1/chat/completions", 405, "method_not_allowed"),
-        ("DELETE", "/openapi.json", 405, "method_not_allowed"),
-        ("POST", "/v1/requests/rr_1", 405, "method_not_allowed"),
-        ("OPTIONS", "/v1/chat/completions", 405, "method_not_allowed"),
-        ("TRACE", "/v1/requests/rr_1", 405, "method_not_allowed"),
-        ("GET", "/metrics", 404, "route_not_found"),
-        ("GET", "/healthz", 404, "route_not_found"),
+        ("GET /", 404, "route_not_found"),
+        ("GET /v1/nothing", 404, "route_not_found"),
+        ("GET /v1/requests", 404, "route_not_found"),
+        ("GET /v1/requestsrr_1", 404, "route_not_found"),
+        ("GET /v1/requests/rr_1/nothing", 404, "route_not_found"),
+        ("GET /v1/requests/rr_1/attempts/1", 404, "route_not_found"),
+        ("GET /v1/requests/%00", 404, "request_not_found"),
+        ("GET /v1/requests/%ff%fe", 404, "request_not_found"),
+        ("GET /v1/requests/..%2f..%2fetc", 404, "route_not_found"),
+        ("GET /v1/chat/completions", 405, "method_not_allowed"),
+        ("PUT /v1/chat/completions", 405, "method_not_allowed"),
+        ("DELETE /openapi.json", 405, "method_not_allowed"),
+        ("POST /v1/requests/rr_1", 405, "method_not_allowed"),
+        ("OPTIONS /v1/chat/completions", 405, "method_not_allowed"),
+        ("TRACE /v1/requests/rr_1", 405, "method_not_allowed"),
+        ("GET /metrics", 404, "route_not_found"),
+        ("GET /healthz", 404, "route_not_found"),
     ],
 )
 async def test_every_wrong_way_in_is_told_so_in_json(
-    gateway: Gateway, accounts: AccountsStandIn, method: str, path: str, status: int, code: str
+    gateway: Gateway, key: str, call: str, status: int, code: str
 ) -> None:
+    method, path = call.split(" ")
     url = f"http://127.0.0.1:{gateway.settings.port}{path}"
-    answer = await gateway.client.request(method, url, headers=bearer(accounts.issue()))
+    answer = await gateway.client.request(method, url, headers=bearer(key))
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
     assert list(answer.json()["error"]) == ["message", "type", "code"]
@@ -229,26 +238,22 @@ async def test_a_query_that_cannot_be_meant_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("changes", "mode", "status", "code"),
+    ("changes", "expected"),
     [
-        ({"connection_id": None}, "live", 400, "no_provider_connection"),
-        ({"is_suspended": True}, "test", 403, "project_suspended"),
-        ({"needs_signature": True}, "test", 401, "missing_signature"),
+        ({"connection_id": None}, (400, "no_provider_connection")),
+        ({"is_suspended": True}, (403, "project_suspended")),
+        ({"needs_signature": True}, (401, "missing_signature")),
     ],
 )
 async def test_some_keys_cannot_submit(
     gateway: Gateway,
     accounts: AccountsStandIn,
     changes: dict[str, object],
-    mode: str,
-    status: int,
-    code: str,
+    expected: tuple[int, str],
 ) -> None:
-    key = accounts.issue(mode, **changes)  # type: ignore[arg-type]  # one of the two modes
+    answer = await gateway.submit(accounts.issue(**changes))
 
-    answer = await gateway.submit(key)
-
-    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    assert (answer.status_code, answer.json()["error"]["code"]) == expected
 
 
 async def test_without_a_key_nothing_is_told_but_that(gateway: Gateway) -> None:

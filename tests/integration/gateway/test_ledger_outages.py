@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import msgspec
 import pytest
 
+from deploy.local.ports import free_ports
 from deploy.local.servers.postgresql import PostgreSql
 from libs.common.settings import Secret
 from libs.ledger import migrations
@@ -27,7 +28,12 @@ def own_server() -> Iterator[PostgreSql]:
 @pytest.fixture
 async def own_settings(settings: Settings, own_server: PostgreSql) -> Settings:
     await migrations.upgrade(own_server.url)
-    return msgspec.structs.replace(settings, ledger_url=Secret(own_server.url))
+    return msgspec.structs.replace(
+        settings,
+        ledger_url=Secret(own_server.url),
+        port=free_ports(),
+        internal_port=free_ports(),
+    )
 
 
 @pytest.fixture
@@ -99,7 +105,7 @@ async def test_a_gateway_starts_before_its_database_and_waits_for_it(
 ) -> None:
     own_server.stop()
     async with Gateway.starting(own_settings) as gateway:
-        await until(lambda: _is_alive(gateway))
+        await until(gateway.is_alive)
         assert not await gateway.is_ready()
         own_server.start()
         await until(gateway.is_ready)
@@ -107,29 +113,18 @@ async def test_a_gateway_starts_before_its_database_and_waits_for_it(
         assert (await gateway.submit(accounts.issue())).status_code == 200
 
 
-async def _is_alive(gateway: Gateway) -> bool:
-    try:
-        return (await gateway.internal.get("/healthz")).status_code == 200
-    except OSError:
-        return False
-    except Exception as error:  # noqa: BLE001  # not listening yet
-        return not error
-
-
 async def test_a_database_that_forgets_is_never_served(
     own_settings: Settings, own_server: PostgreSql
 ) -> None:
-    own_server.execute("ALTER SYSTEM SET synchronous_commit = off")
+    """PostgreSQL set to write torn pages; it says so after a reload."""
+    own_server.execute("ALTER SYSTEM SET full_page_writes = off")
     own_server.execute("SELECT pg_reload_conf()")
-    forgetful = f"{own_server.url}"
-    own_server.execute("ALTER DATABASE postgres SET full_page_writes = off") if False else None
-    settings = msgspec.structs.replace(own_settings, ledger_url=Secret(forgetful))
     try:
         with pytest.raises(DurabilityMissing):
-            async with Gateway.starting(settings) as gateway:
-                await until(gateway.is_ready, seconds=2)
+            async with Gateway.starting(own_settings) as gateway:
+                await until(gateway.has_ended)
     finally:
-        own_server.execute("ALTER SYSTEM RESET synchronous_commit")
+        own_server.execute("ALTER SYSTEM RESET full_page_writes")
         own_server.execute("SELECT pg_reload_conf()")
 
 

@@ -22,7 +22,7 @@ async def test_an_accepted_request_has_exactly_the_four_members(
 ) -> None:
     key = accounts.issue()
 
-    answer = await gateway.submit(key)
+    answer = await gateway.accept(key)
 
     body = answer.json()
     assert answer.status_code == 200
@@ -65,7 +65,7 @@ async def test_the_provider_gets_the_body_without_our_fields_byte_for_byte(
 async def test_a_test_key_goes_to_the_simulator(
     gateway: Gateway, accounts: AccountsStandIn, ledger: Bench
 ) -> None:
-    answer = await gateway.submit(accounts.issue("test"))
+    answer = await gateway.accept(accounts.issue("test"))
 
     claims = await ledger.claim(answer.json()["id"])
     assert (claims[0].connection_id, claims[0].mode) == ("simulator", "test")
@@ -75,7 +75,7 @@ async def test_status_has_exactly_the_seven_members_in_every_state(
     gateway: Gateway, accounts: AccountsStandIn, ledger: Bench
 ) -> None:
     key = accounts.issue()
-    request_id = (await gateway.submit(key)).json()["id"]
+    request_id = (await gateway.accept(key)).json()["id"]
     path = f"/v1/requests/{request_id}"
 
     queued = (await gateway.get(key, path)).json()
@@ -83,8 +83,7 @@ async def test_status_has_exactly_the_seven_members_in_every_state(
     processing = (await gateway.get(key, path)).json()
     await ledger.finish(retry(claim))
     retrying = (await gateway.get(key, path)).json()
-    await ledger.sql.execute("UPDATE live SET slot_at = clock_timestamp()")
-    await ledger.sql.execute("UPDATE project_counters SET slots = slots + 1")
+    await ledger.dispatcher.release()
     claim = (await ledger.claim(request_id))[0]
     await ledger.finish(ending(claim, result=RESULT))
     completed = await gateway.get(key, path)
@@ -108,7 +107,7 @@ async def test_the_timeline_tells_each_attempt_and_why_the_next_one_waits(
     gateway: Gateway, accounts: AccountsStandIn, ledger: Bench
 ) -> None:
     key = accounts.issue()
-    request_id = (await gateway.submit(key)).json()["id"]
+    request_id = (await gateway.accept(key)).json()["id"]
     claim = (await ledger.claim(request_id))[0]
     await ledger.finish(
         retry(claim, status_code=429, provider_error=b'{"e":1}\xff', provider_headers='{"a":"b"}')
@@ -131,7 +130,7 @@ async def test_anothers_request_looks_like_none(
     gateway: Gateway, accounts: AccountsStandIn, path: str
 ) -> None:
     mine = accounts.issue()
-    request_id = (await gateway.submit(mine)).json()["id"]
+    request_id = (await gateway.accept(mine)).json()["id"]
     owner = accounts.of(mine)
     same_project_in_test = accounts.issue("test", project_id=owner.project_id)
     stranger = accounts.issue()
@@ -165,8 +164,10 @@ async def test_many_at_once_are_all_stored(
 ) -> None:
     key = accounts.issue()
 
-    answers = await asyncio.gather(*(gateway.submit(key) for _ in range(200)))
+    answers = await asyncio.gather(*(gateway.accept(key) for _ in range(200)))
 
     ids = {answer.json()["id"] for answer in answers}
     assert len(ids) == 200
-    assert await ledger.sql.fetchval("SELECT count(*) FROM requests") == 200
+    project_id = accounts.of(key).project_id
+    stored = "SELECT count(*) FROM requests WHERE project_id = $1"
+    assert await ledger.sql.fetchval(stored, project_id) == 200

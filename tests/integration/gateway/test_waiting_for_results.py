@@ -6,8 +6,10 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from deploy.local.ports import free_ports
 from deploy.local.servers.redis import Redis
 from libs.common.contracts.gateway import WAKE_UP_CHANNEL
+from libs.common.settings import Secret
 from libs.ledger.states import Outcome, State
 from services.gateway.settings import Settings
 from services.gateway.use_cases.waiting import WAITING
@@ -21,7 +23,7 @@ RESULT = b'{"object":"chat.completion",  "n": 1.0}'
 
 
 @pytest.fixture
-async def redis(settings: Settings) -> AsyncIterator[Redis]:
+async def redis() -> AsyncIterator[Redis]:
     """A Redis of the test's own, to be killed and frozen."""
     with servers.running(Redis) as server:
         yield server
@@ -30,7 +32,11 @@ async def redis(settings: Settings) -> AsyncIterator[Redis]:
 @pytest.fixture
 async def gateway(settings: Settings, redis: Redis) -> AsyncIterator[Gateway]:
     own = msgspec.structs.replace(
-        settings, redis_url=type(settings.redis_url)(redis.url), wait=timedelta(seconds=20)
+        settings,
+        redis_url=Secret(redis.url),
+        wait=timedelta(seconds=20),
+        port=free_ports(),
+        internal_port=free_ports(),
     )
     async with Gateway.running(own) as running:
         await until(lambda: _hears(redis))
@@ -50,13 +56,28 @@ async def _waits(count: int) -> None:
     await until(lambda: WAITING._value.get() == count)  # noqa: SLF001  # the gauge has no reader
 
 
-async def _only_request(ledger: Bench) -> str:
-    await until(lambda: _is_stored(ledger))
-    return str(await ledger.sql.fetchval("SELECT id FROM requests"))
+class Caller:
+    """A project of its own; `stored` is the one request that it has made."""
+
+    def __init__(self, accounts: AccountsStandIn, ledger: Bench) -> None:
+        self.key, self._ledger = accounts.issue(), ledger
+        self._project_id = accounts.of(self.key).project_id
+
+    async def stored(self) -> str:
+        ids: list[str] = []
+
+        async def is_there() -> bool:
+            find = "SELECT id FROM live WHERE project_id = $1"
+            ids.extend(row["id"] for row in await self._ledger.sql.fetch(find, self._project_id))
+            return bool(ids)
+
+        await until(is_there)
+        return ids[0]
 
 
-async def _is_stored(ledger: Bench) -> bool:
-    return bool(await ledger.sql.fetchval("SELECT count(*) FROM live"))
+@pytest.fixture
+def caller(accounts: AccountsStandIn, ledger: Bench) -> Caller:
+    return Caller(accounts, ledger)
 
 
 async def _complete(ledger: Bench, request_id: str) -> None:
@@ -65,10 +86,10 @@ async def _complete(ledger: Bench, request_id: str) -> None:
 
 
 async def test_a_result_that_comes_in_time_is_the_providers_body_untouched(
-    gateway: Gateway, accounts: AccountsStandIn, ledger: Bench, redis: Redis
+    gateway: Gateway, caller: Caller, ledger: Bench, redis: Redis
 ) -> None:
-    waiting = asyncio.create_task(gateway.submit(accounts.issue(), wait=True))
-    request_id = await _only_request(ledger)
+    waiting = asyncio.create_task(gateway.accept(caller.key, wait=True))
+    request_id = await caller.stored()
     await _complete(ledger, request_id)
     _wake(redis, "rr_other", request_id)
 
@@ -82,10 +103,10 @@ async def test_a_result_that_comes_in_time_is_the_providers_body_untouched(
 
 
 async def test_a_wake_up_answers_at_once_and_not_at_the_next_look(
-    gateway: Gateway, accounts: AccountsStandIn, ledger: Bench, redis: Redis
+    gateway: Gateway, caller: Caller, ledger: Bench, redis: Redis
 ) -> None:
-    waiting = asyncio.create_task(gateway.submit(accounts.issue(), wait=True))
-    request_id = await _only_request(ledger)
+    waiting = asyncio.create_task(gateway.accept(caller.key, wait=True))
+    request_id = await caller.stored()
     await _complete(ledger, request_id)
     started = time.perf_counter()
     _wake(redis, request_id)
@@ -95,10 +116,10 @@ async def test_a_wake_up_answers_at_once_and_not_at_the_next_look(
 
 
 async def test_a_failure_for_good_within_the_wait_is_a_200_that_says_failed(
-    gateway: Gateway, accounts: AccountsStandIn, ledger: Bench, redis: Redis
+    gateway: Gateway, caller: Caller, ledger: Bench, redis: Redis
 ) -> None:
-    waiting = asyncio.create_task(gateway.submit(accounts.issue(), wait=True))
-    request_id = await _only_request(ledger)
+    waiting = asyncio.create_task(gateway.accept(caller.key, wait=True))
+    request_id = await caller.stored()
     claim = (await ledger.claim(request_id))[0]
     await ledger.finish(
         ending(
@@ -120,15 +141,14 @@ async def test_a_failure_for_good_within_the_wait_is_a_200_that_says_failed(
 
 @pytest.mark.parametrize("how", ["body", "prefer"])
 async def test_a_wait_that_is_too_short_ends_in_the_asynchronous_shape(
-    gateway: Gateway, accounts: AccountsStandIn, how: str
+    gateway: Gateway, key: str, how: str
 ) -> None:
     started = time.perf_counter()
-    key = accounts.issue()
     if how == "body":
-        answer = await gateway.submit(key, wait=True, wait_timeout=0.3)
+        answer = await gateway.accept(key, wait=True, wait_timeout=0.3)
     else:
         gateway.client.headers["prefer"] = "wait=1"
-        answer = await gateway.submit(key)
+        answer = await gateway.accept(key)
 
     assert answer.json()["status"] == "queued"
     assert answer.headers["location"].endswith(answer.json()["id"])
@@ -136,10 +156,10 @@ async def test_a_wait_that_is_too_short_ends_in_the_asynchronous_shape(
 
 
 async def test_a_lost_wake_up_costs_time_and_no_truth(
-    gateway: Gateway, accounts: AccountsStandIn, ledger: Bench
+    gateway: Gateway, caller: Caller, ledger: Bench
 ) -> None:
-    waiting = asyncio.create_task(gateway.submit(accounts.issue(), wait=True))
-    await _complete(ledger, await _only_request(ledger))
+    waiting = asyncio.create_task(gateway.accept(caller.key, wait=True))
+    await _complete(ledger, await caller.stored())
 
     answer = await waiting
 
@@ -147,10 +167,10 @@ async def test_a_lost_wake_up_costs_time_and_no_truth(
 
 
 async def test_a_request_can_be_waited_for_at_its_own_address(
-    gateway: Gateway, accounts: AccountsStandIn, ledger: Bench, redis: Redis
+    gateway: Gateway, caller: Caller, ledger: Bench, redis: Redis
 ) -> None:
-    key = accounts.issue()
-    path = f"/v1/requests/{(await gateway.submit(key)).json()['id']}"
+    key = caller.key
+    path = f"/v1/requests/{(await gateway.accept(key)).json()['id']}"
     waiting = [asyncio.create_task(gateway.get(key, f"{path}?wait=20")) for _ in range(3)]
     await _waits(3)
     request_id = path.rpartition("/")[2]
@@ -164,11 +184,11 @@ async def test_a_request_can_be_waited_for_at_its_own_address(
 
 
 async def test_while_redis_is_away_results_come_all_the_same(
-    gateway: Gateway, accounts: AccountsStandIn, ledger: Bench, redis: Redis
+    gateway: Gateway, caller: Caller, ledger: Bench, redis: Redis
 ) -> None:
     redis.kill()
-    waiting = asyncio.create_task(gateway.submit(accounts.issue(), wait=True))
-    await _complete(ledger, await _only_request(ledger))
+    waiting = asyncio.create_task(gateway.accept(caller.key, wait=True))
+    await _complete(ledger, await caller.stored())
 
     assert (await waiting).content == RESULT
     redis.start()
@@ -176,20 +196,16 @@ async def test_while_redis_is_away_results_come_all_the_same(
 
 
 async def test_a_frozen_redis_is_noticed_and_delays_nobody(
-    gateway: Gateway, accounts: AccountsStandIn, ledger: Bench, redis: Redis
+    gateway: Gateway, caller: Caller, key: str, ledger: Bench, redis: Redis
 ) -> None:
     redis.freeze()
     try:
         started = time.perf_counter()
-        accepted = await gateway.submit(accounts.issue())
+        accepted = await gateway.accept(key)
         assert accepted.status_code == 200
         assert time.perf_counter() - started < 5
-        await ledger.sql.execute("DELETE FROM live")  # so that the next is the only one
-        await ledger.sql.execute("UPDATE project_counters SET slots = 0")
-        await ledger.sql.execute("UPDATE account_counters SET pending = 0")
-        await ledger.sql.execute("DELETE FROM requests")
-        waiting = asyncio.create_task(gateway.submit(accounts.issue(), wait=True))
-        await _complete(ledger, await _only_request(ledger))
+        waiting = asyncio.create_task(gateway.accept(caller.key, wait=True))
+        await _complete(ledger, await caller.stored())
         assert (await waiting).content == RESULT
     finally:
         redis.thaw()
@@ -197,11 +213,11 @@ async def test_a_frozen_redis_is_noticed_and_delays_nobody(
 
 
 async def test_who_stops_listening_stops_no_work(
-    gateway: Gateway, accounts: AccountsStandIn, ledger: Bench, redis: Redis
+    gateway: Gateway, caller: Caller, ledger: Bench, redis: Redis
 ) -> None:
-    key = accounts.issue()
-    waiting = asyncio.create_task(gateway.submit(key, wait=True, wait_timeout=3))
-    request_id = await _only_request(ledger)
+    key = caller.key
+    waiting = asyncio.create_task(gateway.accept(key, wait=True, wait_timeout=3))
+    request_id = await caller.stored()
     waiting.cancel()
     await asyncio.wait([waiting])
     await _complete(ledger, request_id)
@@ -214,10 +230,10 @@ async def test_who_stops_listening_stops_no_work(
 
 
 async def test_a_stop_answers_open_waits_with_the_asynchronous_shape(
-    gateway: Gateway, accounts: AccountsStandIn, ledger: Bench
+    gateway: Gateway, caller: Caller, ledger: Bench
 ) -> None:
-    waiting = asyncio.create_task(gateway.submit(accounts.issue(), wait=True))
-    await _only_request(ledger)
+    waiting = asyncio.create_task(gateway.accept(caller.key, wait=True))
+    await caller.stored()
     await _waits(1)
     gateway.stop.set()
 

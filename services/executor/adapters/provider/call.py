@@ -1,4 +1,4 @@
-"""One call to a provider. What it cost us to get wrong is in lifecycle.md, step 6 and Retries."""
+"""One call to a provider. What it cost us to get wrong is in docs/request-lifecycle.md."""
 
 import asyncio
 import re

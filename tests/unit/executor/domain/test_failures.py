@@ -1,4 +1,4 @@
-"""The tables of lifecycle.md, Retries, row by row."""
+"""The tables of docs/request-lifecycle.md, Retries, row by row."""
 
 from datetime import UTC, datetime, timedelta
 
