@@ -1,4 +1,4 @@
-"""API keys and their digests, and sealing (docs/decisions/0005).
+"""API keys and their digests, and sealing (decision 0005).
 
 *API keys* are looked up, never given out again: we store HMAC-SHA-256 under a pepper.
 *Sealed* values are given out again, but only to who holds the private key: HPKE (RFC 9180, base

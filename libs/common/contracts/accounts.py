@@ -82,5 +82,5 @@ def provider_connection_path(project_id: str) -> str:
 
 
 def provider_key_context(connection_id: str, project_id: str) -> str:
-    """The HPKE `info` of a sealed provider key: table, column, row, project (docs/decisions/0005)."""
+    """The HPKE `info` of a sealed provider key: table, column, row, project (decision 0005)."""
     return f"provider_connections/sealed_key/{connection_id}/{project_id}"

@@ -1,4 +1,4 @@
-"""Classification: what an answer, or the lack of one, means. See docs/request-lifecycle.md, Retries.
+"""Classification: what an answer, or the lack of one, means (docs/request-lifecycle.md, Retries).
 
 An outcome is `ambiguous` when the request may have reached the provider and no whole answer came
 back: it may have been paid for. `lost` and the other `ambiguous` ones, of executors that died, are
