@@ -7,15 +7,10 @@ from deploy.local.servers.postgresql import PostgreSql
 
 
 class Database(msgspec.Struct, frozen=True):
-    """One database. The owner migrates it; the services use it and cannot change its shape.
-
-    With `grants_itself` its migrations say table by table what each service may do; without, its
-    one service may read and write every row.
-    """
+    """One database. The owner migrates it; its migrations say what each service may do."""
 
     name: str
     services: tuple[str, ...]
-    grants_itself: bool = False
 
     @property
     def owner(self) -> str:
@@ -24,7 +19,7 @@ class Database(msgspec.Struct, frozen=True):
 
 
 DATABASES = (
-    Database("requests", ("gateway", "executor"), grants_itself=True),
+    Database("requests", ("gateway", "executor")),
     Database("accounts", ("accounts",)),
     Database("billing", ("billing",)),
 )
@@ -36,13 +31,6 @@ DO $$ BEGIN
     END IF;
 END $$;
 ALTER ROLE {role} PASSWORD '{password}';
-"""
-_ROWS = """
-GRANT USAGE ON SCHEMA public TO {role};
-ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public
-    GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {role};
-ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public
-    GRANT USAGE ON SEQUENCES TO {role};
 """
 
 
@@ -63,6 +51,4 @@ def _let_in(server: PostgreSql, database: Database) -> None:
     for service in database.services:
         role = f"reqrun_{service}"
         statements.append(f"GRANT CONNECT ON DATABASE {database.name} TO {role};")
-        if not database.grants_itself:
-            statements.append(_ROWS.format(role=role, owner=database.owner))
     server.execute("".join(statements), database.name)

@@ -27,19 +27,19 @@ FULL_KILLS = 20
 
 SERVERS_SHORT = (
     Fault("postgresql"),
-    Fault("redis"),
+    Fault("redis", pause=4),
     Fault("redis", "flush"),
     Fault("redis", "freeze", seconds=2),
-    Fault("rabbitmq", "freeze", seconds=3),
-    Fault("rabbitmq"),
-    Fault("rabbitmq", "wipe"),
+    Fault("rabbitmq", "freeze", seconds=3, pause=2),
+    Fault("rabbitmq", pause=4),
+    Fault("rabbitmq", "wipe", pause=4),
 )
 SERVERS_FULL = {
-    "postgresql": [Fault("postgresql", pause=3)] * 5,
+    "postgresql": [Fault("postgresql", pause=5)] * 5,
     "rabbitmq": [
-        Fault("rabbitmq", pause=2),
-        Fault("rabbitmq", "wipe", pause=2),
-        Fault("rabbitmq", "freeze", seconds=10, pause=2),
+        Fault("rabbitmq", pause=8),
+        Fault("rabbitmq", "wipe", pause=8),
+        Fault("rabbitmq", "freeze", seconds=10, pause=8),
     ]
     * 2,
     "redis": [
@@ -82,7 +82,11 @@ def judge(summary: Summary) -> None:
 
 def tell(summary: Summary) -> None:
     """Print the figures, and keep them where somebody asked for them."""
-    print(f"\nseed {SEED}\n{table([summary])}")  # noqa: T201  the figures of the run
+    slowest = {
+        name: (seconds, summary.slowest_recovery[name])
+        for name, seconds in summary.slowest_restart.items()
+    }
+    print(f"\nseed {SEED}\n{table([summary])}\nrestart and recovery, seconds: {slowest}")  # noqa: T201  the figures of the run
     results = os.environ.get("REQRUN_FAULTS_RESULTS")
     if results:
         with Path(results).open("ab") as file:

@@ -16,7 +16,7 @@ _RETRIED: Final = "failed at the provider"
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """One run. `repeated`: provider calls after the first, by what the one before was labelled.
 
-    `slowest_recovery`: seconds, of all faults of a target and an act.
+    `slowest_restart` and `slowest_recovery`: seconds, of all faults of a target and an act.
     """
 
     what: str
@@ -32,6 +32,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     repeated: dict[str, int]
     outcomes: dict[str, int]
     violations: dict[str, int]
+    slowest_restart: dict[str, float]
     slowest_recovery: dict[str, float]
 
     def found(self, *kinds: Kind) -> int:
@@ -68,6 +69,7 @@ def summarize(run: Run) -> Summary:
         repeated=_repeated(history),
         outcomes=dict(Counter(attempt.outcome for attempt in history.attempts)),
         violations=dict(Counter(violation.kind.value for violation in run.violations)),
+        slowest_restart=_slowest((one, one.restart) for one in run.inflicted),
         slowest_recovery=_slowest(recoveries(history, run.inflicted)),
     )
 
@@ -75,8 +77,8 @@ def summarize(run: Run) -> Summary:
 def recoveries(
     history: History, inflicted: Sequence[Inflicted]
 ) -> list[tuple[Inflicted, timedelta]]:
-    """How long each fault was felt: until its target works, a new request is accepted, and all that
-    was open at its beginning is final; less the time for which it was deliberately kept up.
+    """How long each fault was felt: until a new request is accepted and all that was open at its
+    beginning is final, from when its target was back (of an executor: from the fault itself).
 
     A request that another, later fault hit again (it has an attempt that ended unknown and began
     after this fault) is counted for the later one.
@@ -85,7 +87,7 @@ def recoveries(
     spoiled = _last_unknown(history)
     found = []
     for one in inflicted:
-        moments = [one.ended_at]
+        moments = [one.recovers_from]
         moments += [
             end.finished_at
             for request_id, end in history.finals.items()
@@ -93,8 +95,7 @@ def recoveries(
             and spoiled.get(request_id, one.began_at) <= one.began_at
         ]
         moments += [after for before, after in answered if before > one.began_at][:1]
-        felt = max(moments) - one.began_at - one.held
-        found.append((one, max(felt, timedelta())))
+        found.append((one, max(moments) - one.recovers_from))
     return found
 
 
@@ -130,7 +131,7 @@ def table(summaries: Sequence[Summary]) -> str:
     """The runs side by side, one a line, as aligned text."""
     head = (
         "what", "faults", "load/s", "accepted", "completed", "failed", "lost", "doubled",
-        "after final", "needless", "repeated", "recovery s",
+        "after final", "needless", "repeated", "restart s", "recovery s",
     )  # fmt: skip
     rows = [head, *(_row(summary) for summary in summaries)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
@@ -151,5 +152,6 @@ def _row(summary: Summary) -> tuple[str, ...]:
         str(summary.found(Kind.CALL_AFTER_FINAL)),
         str(summary.found(Kind.NEEDLESS_CALL)),
         ", ".join(f"{count} {label}" for label, count in sorted(summary.repeated.items())) or "0",
+        f"{max(summary.slowest_restart.values(), default=0.0):.1f}",
         f"{max(summary.slowest_recovery.values(), default=0.0):.1f}",
     )

@@ -38,10 +38,29 @@ class Fault(msgspec.Struct, frozen=True):
 class Inflicted(msgspec.Struct, frozen=True):
     """A fault that happened. `held`: how long it was kept up; `ended_at`: its target works."""
 
-    name: str
+    target: str
+    act: Act
     began_at: datetime
     held: timedelta
     ended_at: datetime
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"{self.target} {self.act}"
+
+    @property
+    def restart(self) -> timedelta:
+        """How long its target took to come back by itself."""
+        return self.ended_at - self.began_at - self.held
+
+    @property
+    def recovers_from(self) -> datetime:
+        """Recovery is counted from here: others take over from an executor, the rest must return.
+
+        How long a server or a process takes to start is the machine's affair, and told apart.
+        """
+        return self.began_at + self.held if "executor" in self.target else self.ended_at
 
 
 def kills(targets: Sequence[str], each: int, seed: int, pauses: tuple[float, float]) -> list[Fault]:
@@ -66,7 +85,7 @@ async def inflict(system: System, fault: Fault) -> Inflicted:
     began_at = datetime.now(UTC)
     await _ACTS[fault.act](system, fault)
     held = timedelta(seconds=fault.seconds)
-    return Inflicted(f"{fault.target} {fault.act}", began_at, held, datetime.now(UTC))
+    return Inflicted(fault.target, fault.act, began_at, held, datetime.now(UTC))
 
 
 async def _kill(system: System, fault: Fault) -> None:

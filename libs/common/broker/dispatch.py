@@ -95,7 +95,11 @@ class EventReader:
                 if len(self._tasks) >= self._limit:
                     await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            watcher.cancel()
+            if not stop.is_set():
+                watcher.cancel()
+            # Not cut short at a stop: a cancelled call to the broker closes the channel, and the
+            # acks of what still runs would be lost with it.
+            await asyncio.wait([watcher])
             await self._finish()
 
     async def _stop_receiving_at(self, stop: asyncio.Event) -> None:

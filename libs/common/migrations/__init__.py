@@ -24,6 +24,8 @@ async def upgrade(url: str, versions: Path) -> None:
     try:
         async with engine.begin() as connection:
             await connection.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": _LOCK})
+            # DDL that waits for a lock makes everybody else wait behind it: rather fail and retry.
+            await connection.execute(text("SET LOCAL lock_timeout = '5s'"))
             await connection.run_sync(_upgrade, versions)
     finally:
         await engine.dispose()

@@ -31,10 +31,19 @@ STABLE_SECONDS: Final = 600.0
 
 _TIMEOUT_SECONDS: Final = 2.0
 _NOT_FOUND: Final = 404
+_NO_CONNECTION: Final = frozenset({"no_provider_connection", "project_not_found"})
 _MAX_KEPT: Final = 10_000
 TEST_CONNECTION_ID: Final = "simulator"
 # What the simulator takes as a key; it is no secret, it only has to be there.
 _TEST_KEY: Final = Secret("sk-reqrun-simulator")
+
+
+class _Detail(msgspec.Struct):
+    code: str
+
+
+class _Refusal(msgspec.Struct):
+    error: _Detail
 
 
 class _Kept(msgspec.Struct):
@@ -88,7 +97,7 @@ class AccountsConnections:
             response = await self._client.get(
                 provider_connection_path(project_id), headers=headers, timeout=_TIMEOUT_SECONDS
             )
-            if response.status_code == _NOT_FOUND:
+            if response.status_code == _NOT_FOUND and _has_none(response.content):
                 return self._keep(project_id, None)
             response.raise_for_status()
             answer = msgspec.json.decode(response.content, type=ProviderConnectionAnswer)
@@ -110,3 +119,8 @@ class AccountsConnections:
             del self._kept[next(iter(self._kept))]
         kept = self._kept[project_id] = _Kept(connection, time.monotonic())
         return kept
+
+
+def _has_none(body: bytes) -> bool:
+    """Whether accounts itself says so: some other 404 (a wrong address) must not fail requests."""
+    return msgspec.json.decode(body, type=_Refusal).error.code in _NO_CONNECTION

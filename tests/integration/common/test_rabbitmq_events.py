@@ -251,6 +251,22 @@ async def test_at_the_end_running_handlers_finish_and_the_rest_goes_back(stage: 
     ]
 
 
+async def test_a_stop_while_waiting_for_more_loses_no_ack(stage: Stage) -> None:
+    started: list[str] = []
+    go = asyncio.Event()
+
+    async def handle(event: AccountCreated) -> None:
+        started.append(event.account_id)
+        await go.wait()
+
+    async with stage.reading(handle, limit=4):
+        await stage.tell("acc_1")
+        await until(lambda: started == ["acc_1"])
+        asyncio.get_running_loop().call_later(0.2, go.set)
+
+    assert await queues.drain(stage.url, BILLING_ACCOUNTS) == []
+
+
 async def test_a_handler_that_does_not_end_is_cancelled_and_its_event_goes_back(
     stage: Stage,
 ) -> None:

@@ -78,5 +78,5 @@ async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
 
 @pytest.fixture
 def key(accounts: AccountsStandIn) -> str:
-    """A live key that may do everything."""
+    """A live key that may do everything; no gateway has seen it."""
     return accounts.issue()

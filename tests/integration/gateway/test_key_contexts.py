@@ -20,10 +20,9 @@ PATH = "/v1/requests/rr_01kav5m9x3f8q2r7t6w4y1z0bc"
 @pytest.fixture(scope="module")
 async def two(settings: Settings) -> AsyncIterator[list[Gateway]]:
     """Two gateways over one ledger and one Redis."""
-    one = _elsewhere(settings)
-    other = _elsewhere(settings)
+    both = (_elsewhere(settings), _elsewhere(settings))
     async with AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(Gateway.running(one)) for one in (settings, other)]
+        yield [await stack.enter_async_context(Gateway.running(one)) for one in both]
 
 
 def _elsewhere(settings: Settings, **changes: str) -> Settings:
@@ -35,6 +34,7 @@ def _elsewhere(settings: Settings, **changes: str) -> Settings:
 def _accounts_speaks_again(accounts: AccountsStandIn) -> Iterator[None]:
     accounts.questions.clear()
     yield
+    accounts.speak()
 
 
 async def _code(gateway: Gateway, key: str) -> str:

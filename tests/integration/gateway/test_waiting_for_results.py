@@ -230,7 +230,7 @@ async def test_who_stops_listening_stops_no_work(
 
 
 async def test_a_stop_answers_open_waits_with_the_asynchronous_shape(
-    gateway: Gateway, caller: Caller, ledger: Bench
+    gateway: Gateway, caller: Caller
 ) -> None:
     waiting = asyncio.create_task(gateway.accept(caller.key, wait=True))
     await caller.stored()

@@ -186,7 +186,7 @@ def test_a_request_nobody_was_told_of_is_held_to_the_same_rules() -> None:
 
 def test_the_summary_counts_and_labels() -> None:
     history = twice("ambiguous")
-    inflicted = Inflicted("executor kill", at(0.9), timedelta(), at(1))
+    inflicted = Inflicted("executor", "kill", at(0.9), timedelta(), at(1))
     run = Run(what="a run", rate=10, history=history, violations=[], inflicted=[inflicted])
 
     summary = summarize(run)
@@ -198,21 +198,26 @@ def test_the_summary_counts_and_labels() -> None:
     assert "1 ambiguous" in table([summary])
 
 
-def test_recovery_lasts_until_what_was_open_is_final_and_the_deliberate_time_is_not_counted() -> (
-    None
-):
-    fault = Inflicted("postgresql kill", at(0.6), timedelta(seconds=1), at(1.7))
+def test_recovery_lasts_until_what_was_open_is_final_and_a_restart_is_told_apart() -> None:
+    fault = Inflicted("postgresql", "kill", at(0.6), timedelta(seconds=1), at(1.7))
 
     [(_, felt)] = recoveries(GOOD, [fault])
 
-    assert felt == timedelta(seconds=1.4)
+    assert fault.restart == timedelta(seconds=0.1)
+    assert felt == timedelta(seconds=1.3)
+
+
+def test_an_executors_recovery_begins_with_its_death_because_others_take_over() -> None:
+    [(_, felt)] = recoveries(GOOD, [Inflicted("executor", "kill", at(0.6), timedelta(), at(1.7))])
+
+    assert felt == timedelta(seconds=2.4)
 
 
 def test_recovery_of_a_request_that_a_later_fault_hit_again_counts_for_the_later_one() -> None:
-    first = Inflicted("executor kill", at(0.6), timedelta(), at(0.7))
-    later = Inflicted("executor kill", at(1.5), timedelta(), at(1.6))
+    first = Inflicted("executor", "kill", at(0.6), timedelta(), at(0.7))
+    later = Inflicted("executor", "kill", at(1.5), timedelta(), at(1.6))
 
     [(_, felt_first), (_, felt_later)] = recoveries(twice("ambiguous"), [first, later])
 
-    assert felt_first == timedelta(seconds=0.1)
+    assert felt_first == timedelta(seconds=3.4)
     assert felt_later == timedelta(seconds=1.5)
