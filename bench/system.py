@@ -126,6 +126,7 @@ def running(provider_seconds: float) -> Iterator[System]:
     folder = Path(tempfile.mkdtemp(prefix="reqrun-bench-"))
     # The servers' own accounts pass through it; what is secret in it has its own mode.
     folder.chmod(0o711)
+    is_kept = False
     try:
         with ExitStack() as exits:
             port = free_ports()
@@ -140,10 +141,12 @@ def running(provider_seconds: float) -> Iterator[System]:
             exits.callback(system.ledger.close)
             yield system
     except ProgramFailed:
-        _forget_data(folder)
+        is_kept = True
         raise
-    _forget_data(folder)
-    shutil.rmtree(folder)
+    finally:
+        _forget_data(folder)
+        if not is_kept:
+            shutil.rmtree(folder)
 
 
 def _provider(folder: Path, port: int, seconds: float) -> Program:

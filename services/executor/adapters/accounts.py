@@ -25,6 +25,7 @@ log = logs.get(__name__)
 ACCOUNTS_AWAY: Final = "accounts_away"
 SEAL_BROKEN: Final = "provider_key_seal_broken"
 
+ASK_AGAIN_SECONDS: Final = 2.0
 FRESH_SECONDS: Final = 3.0
 STABLE_SECONDS: Final = 600.0
 """How long the last answer serves while accounts does not answer (static stability)."""
@@ -64,7 +65,7 @@ class AccountsConnections:
         """`client`: with accounts' internal address as its base URL."""
         self._client, self._tokens, self._keyring = client, tokens, keyring
         self._kept: dict[str, _Kept] = {}
-        self._asking: dict[str, asyncio.Task[_Kept]] = {}
+        self._asking: dict[str, asyncio.Task[_Kept | None]] = {}
         self._test = ProviderConnection(
             connection_id=TEST_CONNECTION_ID, base_url=simulator_url, key=_TEST_KEY
         )
@@ -74,24 +75,30 @@ class AccountsConnections:
         if mode == "test":
             return self._test
         kept = self._kept.get(project_id)
-        if kept is None or time.monotonic() - kept.asked_at > FRESH_SECONDS:
-            kept = await self._refresh(project_id, kept)
+        age = STABLE_SECONDS if kept is None else time.monotonic() - kept.asked_at
+        if kept is not None and age <= ASK_AGAIN_SECONDS:
+            return kept.connection
+        asking = self._refresh(project_id)
+        if kept is not None and age <= FRESH_SECONDS:
+            return kept.connection  # asked ahead, so that a project in use never waits
+        answer = await asyncio.shield(asking)
+        if answer is not None:
+            return answer.connection
+        if kept is None or age >= STABLE_SECONDS:
+            raise Unavailable("The provider connection cannot be looked up now.")
         return kept.connection
 
-    async def _refresh(self, project_id: str, kept: _Kept | None) -> _Kept:
+    def _refresh(self, project_id: str) -> "asyncio.Task[_Kept | None]":
+        """The question that is under way, one for all who need its answer."""
         asking = self._asking.get(project_id)
         if asking is None:
             asking = asyncio.create_task(self._ask(project_id))
             self._asking[project_id] = asking
             asking.add_done_callback(lambda _: self._asking.pop(project_id, None))
-        try:
-            return await asyncio.shield(asking)
-        except Unavailable:
-            if kept is None or time.monotonic() - kept.asked_at > STABLE_SECONDS:
-                raise
-            return kept
+        return asking
 
-    async def _ask(self, project_id: str) -> _Kept:
+    async def _ask(self, project_id: str) -> _Kept | None:
+        """None when accounts gave no answer that can be used."""
         headers = {"authorization": f"Bearer {self._tokens.issue(AUDIENCE)}"}
         try:
             response = await self._client.get(
@@ -105,7 +112,7 @@ class AccountsConnections:
         except (httpx2.HTTPError, msgspec.DecodeError, SealBroken) as away:
             event = SEAL_BROKEN if isinstance(away, SealBroken) else ACCOUNTS_AWAY
             log.warning(event, project_id=project_id, exc_info=away)
-            raise Unavailable("The provider connection cannot be looked up now.") from away
+            return None
 
     def _open(self, answer: ProviderConnectionAnswer) -> ProviderConnection:
         context = provider_key_context(answer.connection_id, answer.project_id)

@@ -67,14 +67,16 @@ class Contact:
 async def dispatch(ports: DispatcherPorts, came_back: asyncio.Event, stop: asyncio.Event) -> None:
     """Pass after pass: at once while there is more, else every 200 ms.
 
-    `came_back`: set when the broker was lost and is there again, perhaps with nothing in it.
+    `came_back`: set when the broker was lost and is there again, perhaps with nothing in it. Our
+    own start counts as that: nobody knows what was published while no dispatcher ran.
     """
     contact = Contact()
+    came_back.set()
     while not stop.is_set():
         try:
-            if came_back.is_set():
-                await ports.ledger.make_all_due()
+            if came_back.is_set() and ports.publisher.is_ready():
                 came_back.clear()
+                await ports.ledger.make_all_due()
             has_more = await run_pass(ports, contact)
         except LedgerAway:
             contact.lost()

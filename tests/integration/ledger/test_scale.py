@@ -81,6 +81,7 @@ async def test_a_batch_costs_the_same_beside_a_hundred_thousand_rows(ledger: Ben
         "INSERT INTO project_counters VALUES ('prj_fill', 'live', 0, 0, false);"
         "INSERT INTO account_counters VALUES ('acc_fill', 'live', 0, current_date, 0)"
     )
+    await one_of_each(sql, [submission(running_limit=99)])  # plans are made on empty tables
     await fill(sql, 1, FEW)
     few = await one_of_each(sql, [submission(running_limit=99) for _ in range(BATCH)])
     await fill(sql, FEW + 1, MANY)

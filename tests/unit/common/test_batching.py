@@ -121,3 +121,21 @@ async def test_several_workers_run_several_batches_at_once() -> None:
 
     async with asyncio.timeout(5):
         assert list(await asyncio.gather(batch(1), batch(2))) == [1, 2]
+
+
+async def test_a_second_worker_is_left_alone_until_a_whole_batch_waits() -> None:
+    runs = Runs()
+    runs.gate.clear()
+    batch = Batch(runs, name="test", limit=3, workers=2)
+    callers = [asyncio.create_task(batch(0))]
+    await runs.started.wait()
+    callers += [asyncio.create_task(batch(number)) for number in (1, 2)]
+    await asyncio.sleep(0)
+    assert runs.batches == [[0]]
+
+    callers.append(asyncio.create_task(batch(3)))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert runs.batches == [[0], [1, 2, 3]]
+    runs.gate.set()
+    await asyncio.gather(*callers)

@@ -3,13 +3,20 @@
 -- free and nothing due is waiting before it; else the dispatcher gives it one later.
 -- Lock order: counters of accounts, then of projects, both sorted; they are locked after the large
 -- inserts and held for one small one. New live rows are nobody else's to lock.
+--
+-- Everything here is an insert from arrays or a look-up by key, so its plans are made once a session
+-- and not for every batch, which cost more than the work. Without sequential scans, because a plan
+-- made while `live` was empty would scan it for ever.
 CREATE FUNCTION accept_v1(
     p_ids text[], p_accounts text[], p_projects text[], p_keys text[], p_modes text[],
     p_endpoints text[], p_models text[], p_connections text[], p_bodies bytea[],
     p_deadlines integer[], p_max_attempts integer[], p_call_timeouts integer[],
     p_fails_on_unknown boolean[], p_retentions integer[], p_running_limits integer[]
 ) RETURNS TABLE (request_id text, slot_rank integer, accepted_at timestamptz)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+AS $$
 #variable_conflict use_column
 DECLARE
     t timestamptz := clock_timestamp();
