@@ -11,6 +11,7 @@ from bench.results import Results
 from bench.rounds import paced
 
 _MEBIBYTE = 1024 * 1024
+_QUIET_CORES = 0.15
 
 
 def show(console: Console, results: Results, gates: list[Gate]) -> None:
@@ -22,13 +23,18 @@ def show(console: Console, results: Results, gates: list[Gate]) -> None:
     for failure, count in results.failures().items():
         console.print(f"[red]{count} wrong[/] {failure}")
     console.print(_gates(gates))
+    if results.others() > _QUIET_CORES:
+        console.print(
+            f"[yellow]Others kept {results.others():.2f} cores busy meanwhile: "
+            "repeat it on an idle machine before believing any of it.[/]"
+        )
 
 
 def line(name: str, made: Measurement) -> str:
     """One measurement as it is made."""
     wrong = sum(made.failures.values())
     text = f"  {name:<38} {made.per_second:>8.0f}/s  {made.system_cpu_ms:6.2f} CPU-ms"
-    return f"{text}  load {made.load:.1f}" + (f"  [red]{wrong} wrong[/]" if wrong else "")
+    return f"{text}  others {made.others:.2f} cores" + (f"  [red]{wrong} wrong[/]" if wrong else "")
 
 
 def _throughput(results: Results) -> Table:

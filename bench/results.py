@@ -60,6 +60,10 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
             part: median(made[name].cpu_ms.get(part, 0) for made in self.rounds) for part in parts
         }
 
+    def others(self) -> float:
+        """Cores that others kept busy: the median over all measurements."""
+        return median(made.others for round_ in self.rounds for made in round_.values())
+
     def failures(self) -> dict[str, int]:
         """Wrong answers by measurement and kind; empty in a valid run."""
         found: dict[str, int] = {}
@@ -71,8 +75,20 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def save(results: Results, name: str) -> Path:
-    """Write it; the file."""
+    """Write it, a line for each measurement, so that a difference can be read; the file."""
     FOLDER.mkdir(exist_ok=True)
     file = FOLDER / f"{name}.json"
-    file.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
+    parts = msgspec.to_builtins(results, str_keys=True)
+    parts["rounds"] = []
+    head = msgspec.json.format(msgspec.json.encode(parts), indent=1).decode()
+    rounds = ",\n".join(_round(made) for made in results.rounds)
+    file.write_text(head.replace('"rounds": []', f'"rounds": [\n{rounds}\n ]') + "\n")
     return file
+
+
+def _round(made: Mapping[str, Measurement]) -> str:
+    lines = (
+        f'  "{name}": {msgspec.json.encode(measurement).decode()}'
+        for name, measurement in made.items()
+    )
+    return " {\n" + ",\n".join(lines) + "\n }"

@@ -40,6 +40,17 @@ def cpu_seconds(roots: Roots) -> dict[str, float]:
     }
 
 
+def busy_seconds() -> float:
+    """CPU used by everybody on this machine since it started, stolen time included."""
+    return parse_busy(Path("/proc/stat").read_text())
+
+
+def parse_busy(text: str) -> float:
+    """Of the text of /proc/stat: user nice system idle iowait irq softirq steal (proc(5))."""
+    fields = [int(field) for field in text.partition("\n")[0].split()[1:9]]
+    return (sum(fields) - fields[3] - fields[4]) / _TICKS
+
+
 def memory_bytes(roots: Roots) -> dict[str, int]:
     """Memory of each part; what processes share counts once (proportional set size)."""
     stats = _all()

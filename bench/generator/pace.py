@@ -29,7 +29,7 @@ class PaceLoad:
         self._opening: set[asyncio.Task[None]] = set()
         self._unanswered = 0
         self._sent = 0
-        self._first_at = 0.0
+        self._first_at = self._measured_from = 0.0
         self._address = (0, b"")
         self._is_over = False
 
@@ -40,6 +40,7 @@ class PaceLoad:
             self._open += 1
             await self._connect()
         self._first_at = time.monotonic() + _HEAD_START
+        self._measured_from = self._first_at + self._plan.warm_up
         timer = ticks.start(self._first_at, 1 / self._plan.per_second)
         loop = asyncio.get_running_loop()
         loop.add_reader(timer, self._tick, timer)
@@ -57,7 +58,9 @@ class PaceLoad:
     def answered(self, connection: Connection, status: int, body: bytes) -> None:
         """See wire.Load."""
         self._unanswered -= 1
-        self._tally.count(time.monotonic() - connection.since, status, body)
+        is_due_now = connection.since >= self._measured_from
+        latency = time.monotonic() - connection.since
+        self._tally.count(latency, status, body, is_measured=is_due_now)
         self._free(connection)
 
     def lost(self, connection: Connection) -> None:

@@ -46,12 +46,12 @@ class Tally:
         self._seconds = time.perf_counter() - self._began_at
         self._cpu = time.process_time() - self._cpu_began
 
-    def count(self, latency: float, status: int, body: bytes) -> None:
-        """Take an answer; `latency` in seconds."""
+    def count(self, latency: float, status: int, body: bytes, *, is_measured: bool = True) -> None:
+        """Take an answer; `latency` in seconds. Not `is_measured`: only check it."""
         wrong = self._wrong(status, body)
         if wrong is not None:
             self._failures[wrong] += 1
-        elif self._is_measuring:
+        elif self._is_measuring and is_measured:
             self._answers += 1
             self._latencies[rounded(latency)] += 1
 
@@ -69,8 +69,8 @@ class Tally:
         """After `end`."""
         return Report(
             answers=self._answers,
-            seconds=self._seconds,
-            cpu_seconds=self._cpu,
+            seconds=round(self._seconds, 4),
+            cpu_seconds=round(self._cpu, 4),
             failures=self._failures,
             latencies=self._latencies,
             lags=self._lags,

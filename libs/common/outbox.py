@@ -1,8 +1,12 @@
 """The outbox: a fact is saved in the transaction that made it true, and published afterwards.
 
 The same table stands in every database that tells something. A relay takes rows in order of their
-id, publishes them with confirms, and deletes what was confirmed. Between publish and delete it may
-die: then the event goes out twice, never zero times. Order is not promised to readers.
+id, publishes them with confirms, and marks what was confirmed. Between publish and mark it may die:
+then the event goes out twice, never zero times. Order is not promised to readers.
+
+What was sent is kept for an hour, and sent again after the broker was away: it may have come back
+with nothing in it, and what waited there for a reader would be gone. A reader's natural key makes
+the second time harmless.
 """
 
 import asyncio
@@ -17,6 +21,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Identity,
+    Index,
     LargeBinary,
     Table,
     Text,
@@ -24,10 +29,12 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    text,
+    update,
 )
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.schema import CreateTable
+from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
 from libs.common import logs
 from libs.common.broker.protocol import Message, Publisher
@@ -41,6 +48,7 @@ log = logs.get(__name__)
 
 RELAY_FAILED: Final = "relay_failed"
 EVENTS_UNSENT: Final = "events_unsent"
+EVENTS_REPEATED: Final = "events_repeated"
 
 RELAYED: Final = Counter("reqrun_outbox_relayed_total", "Events published", ["database"])
 FAILED: Final = Counter(
@@ -54,6 +62,9 @@ OLDEST: Final = Gauge(
 BATCH: Final = 64
 POLL: Final = timedelta(milliseconds=200)
 LONGEST_PAUSE: Final = timedelta(seconds=10)
+KEPT: Final = timedelta(hours=1)
+TIDY_EVERY: Final = timedelta(minutes=1)
+TIDY_BATCH: Final = 1_000
 
 OUTBOX: Final = Table(
     "outbox",
@@ -62,17 +73,19 @@ OUTBOX: Final = Table(
     Column("routing_key", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("sent_at", DateTime(timezone=True)),
+    Index("outbox_unsent", "id", postgresql_where=text("sent_at IS NULL")),
+    Index("outbox_sent", "sent_at", postgresql_where=text("sent_at IS NOT NULL")),
 )
 """Where a service's own metadata should know it too: `OUTBOX.to_metadata(metadata)`."""
 
 
-def create_table_sql() -> str:
-    """For a migration: `op.execute(create_table_sql())`.
-
-    Who adds needs INSERT; a relay needs SELECT, DELETE and, for the row locks, UPDATE.
-    """
+def create_sql() -> list[str]:
+    """The statements that make it. Who adds needs INSERT; a relay SELECT, UPDATE and DELETE."""
     dialect = make_url(f"{DRIVER}://").get_dialect()()
-    return str(CreateTable(OUTBOX).compile(dialect=dialect))
+    indexes = sorted(OUTBOX.indexes, key=lambda index: str(index.name))
+    making: list[ExecutableDDLElement] = [CreateTable(OUTBOX), *map(CreateIndex, indexes)]
+    return [str(statement.compile(dialect=dialect)) for statement in making]
 
 
 async def add(tx: AsyncSession, event: Event) -> None:
@@ -96,12 +109,19 @@ class Relay:
         self._relayed = RELAYED.labels(database.name)
         self._failed = FAILED.labels(database.name)
         self._oldest = OLDEST.labels(database.name)
+        self._must_repeat = False
+
+    def repeat(self) -> None:
+        """Send the last hour again, soon: the broker was lost, and may have lost what it held."""
+        self._must_repeat = True
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`. Goes on through every outage, with growing pauses."""
         pauses = growing(self._poll, LONGEST_PAUSE)
         while not stop.is_set():
             try:
+                if self._must_repeat:
+                    await self._unmark()
                 is_full, unsent = await self._relay_batch()
             except Exception as error:
                 self._failed.inc()
@@ -114,6 +134,38 @@ class Relay:
             if not is_full:
                 await sleep(stop, self._poll.total_seconds())
 
+    async def keep_tidy(self, stop: asyncio.Event) -> None:
+        """A loop: every minute, drop what was sent more than an hour ago."""
+        while not await sleep(stop, TIDY_EVERY.total_seconds()):
+            try:
+                while await self._drop_old() == TIDY_BATCH:
+                    pass
+            except Exception as error:  # it is tried again in a minute
+                log.warning(RELAY_FAILED, database=self._database.name, exc_info=error)
+
+    async def _drop_old(self) -> int:
+        old = (
+            select(OUTBOX.c.id)
+            .where(OUTBOX.c.sent_at < func.clock_timestamp() - KEPT)
+            .limit(TIDY_BATCH)
+            .with_for_update(skip_locked=True)
+        )
+        async with self._database.transaction() as tx:
+            dropped = await tx.execute(
+                delete(OUTBOX).where(OUTBOX.c.id.in_(old)).returning(OUTBOX.c.id)
+            )
+            return len(dropped.all())
+
+    async def _unmark(self) -> None:
+        recent = OUTBOX.c.sent_at > func.clock_timestamp() - KEPT
+        async with self._database.transaction() as tx:
+            repeated = await tx.execute(
+                update(OUTBOX).where(recent).values(sent_at=None).returning(OUTBOX.c.id)
+            )
+            count = len(repeated.all())
+        self._must_repeat = False
+        log.info(EVENTS_REPEATED, database=self._database.name, count=count)
+
     async def _relay_batch(self) -> tuple[bool, int]:
         """Whether there may be more, and how many could not be published."""
         async with self._database.transaction() as tx:
@@ -121,7 +173,11 @@ class Relay:
             self._oldest.set(rows[0].age.total_seconds() if rows else 0)
             sent = await self._publish(rows)
             if sent:
-                await tx.execute(delete(OUTBOX).where(OUTBOX.c.id.in_(sent)))
+                await tx.execute(
+                    update(OUTBOX)
+                    .where(OUTBOX.c.id.in_(sent))
+                    .values(sent_at=func.clock_timestamp())
+                )
         self._relayed.inc(len(sent))
         return len(rows) == BATCH, len(rows) - len(sent)
 
@@ -141,7 +197,11 @@ async def _lock_oldest(tx: AsyncSession) -> list[_Row]:
     waited = func.clock_timestamp() - OUTBOX.c.created_at
     columns = (OUTBOX.c.id, OUTBOX.c.routing_key, OUTBOX.c.body, waited)
     statement = (
-        select(*columns).order_by(OUTBOX.c.id).limit(BATCH).with_for_update(skip_locked=True)
+        select(*columns)
+        .where(OUTBOX.c.sent_at.is_(None))
+        .order_by(OUTBOX.c.id)
+        .limit(BATCH)
+        .with_for_update(skip_locked=True)
     )
     found = await tx.execute(statement)
     return [_Row(number, key, body, age) for number, key, body, age in found]

@@ -67,18 +67,24 @@ async def run_web(settings: Settings) -> None:
 
 async def run_worker(settings: Settings) -> None:
     """Publish what the outbox holds until a signal."""
-    async with (
-        open_database(settings, "worker") as db,
-        RabbitMQPublisher(settings.broker_url, name=NAME) as publisher,
-    ):
+
+    def note_return() -> None:
+        relay.repeat()
+
+    publisher = RabbitMQPublisher(settings.broker_url, name=NAME, on_reconnect=note_return)
+    async with open_database(settings, "worker") as db, publisher:
         await db.check_durability()
+        relay = Relay(db, publisher)
+        relay.repeat()  # nobody knows what became of the broker while no relay ran
 
         async def is_ready() -> bool:
             return publisher.is_ready() and await db.is_ready()
 
         web = web_app.create(health.routes(is_ready))
         await runtime.run(
-            Relay(db, publisher).run, web_app.serve(web, settings.host, settings.internal_port)
+            relay.run,
+            relay.keep_tidy,
+            web_app.serve(web, settings.host, settings.internal_port),
         )
 
 

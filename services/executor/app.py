@@ -97,11 +97,16 @@ async def open_dispatcher(settings: DispatcherSettings) -> AsyncIterator[list[Lo
             cap=timedelta(minutes=5 * settings.backoff_scale),
         ),
     )
-    publisher = RabbitMQPublisher(
-        settings.broker_url, name="dispatcher", on_reconnect=came_back.set
-    )
+
+    def note_return() -> None:
+        came_back.set()
+        relay.repeat()
+
+    publisher = RabbitMQPublisher(settings.broker_url, name="dispatcher", on_reconnect=note_return)
     redis = _redis(settings.redis_url)
     outbox = Database(settings.ledger_url, application="relay")
+    relay = Relay(outbox, publisher)
+    relay.repeat()  # nobody knows what became of the broker while no relay ran
     async with publisher, outbox:
         ports = DispatcherPorts(ledger=ledger, publisher=publisher, wakeups=RedisWakeUps(redis))
 
@@ -115,7 +120,8 @@ async def open_dispatcher(settings: DispatcherSettings) -> AsyncIterator[list[Lo
             yield [
                 run,
                 run_upkeep,
-                Relay(outbox, publisher).run,
+                relay.run,
+                relay.keep_tidy,
                 _health(settings, ledger.database.is_ready),
             ]
         finally:

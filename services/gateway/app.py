@@ -42,7 +42,8 @@ LEDGER_AWAITED: Final = "ledger_awaited"
 
 SERVICE: Final = "gateway"
 
-_REDIS_SECONDS: Final = 0.1
+_REDIS_SECONDS: Final = 0.1  # callers wait for these
+_CHANNEL_SECONDS: Final = 1.0  # nobody waits for this one
 _READY_SECONDS: Final = 1.0
 _ACCOUNTS_CONNECTIONS: Final = 4
 _HTTP_SECONDS: Final = 1.0
@@ -61,7 +62,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[list[Loop]]:
             RabbitMQPublisher(settings.broker_url, name=SERVICE)
         )
         client = await stack.enter_async_context(_accounts_client(settings))
-        redis = await stack.enter_async_context(_redis(settings.redis_url))
+        redis = await stack.enter_async_context(_redis(settings.redis_url, _REDIS_SECONDS))
         hints = BrokerHints(publisher)
         stack.push_async_callback(hints.drain)
         ports = Ports(
@@ -83,7 +84,7 @@ def _loops(settings: Settings, ledger: GatewayLedger, ports: Ports, pepper: byte
         gate.watch,
         room.keep_time,
         room.keep_looking,
-        RedisWakeups(partial(_redis, settings.redis_url), room).follow,
+        RedisWakeups(partial(_redis, settings.redis_url, _CHANNEL_SECONDS), room).follow,
         gate.after(serve(public, settings.host, settings.port)),
         serve(internal, settings.host, settings.internal_port),
     ]
@@ -147,12 +148,12 @@ async def _within(seconds: float, ask: Callable[[], Awaitable[bool]]) -> bool:
         return False
 
 
-def _redis(url: Secret) -> Redis:
-    """Nothing here may wait for Redis: by default the library tries ten times, for 5 s each."""
+def _redis(url: Secret, seconds: float) -> Redis:
+    """Tries once, for `seconds` each step: by default the library tries ten times, for 5 s each."""
     return Redis.from_url(
         url.reveal(),
-        socket_timeout=_REDIS_SECONDS,
-        socket_connect_timeout=_REDIS_SECONDS,
+        socket_timeout=seconds,
+        socket_connect_timeout=seconds,
         retry=Retry(NoBackoff(), 0),
     )
 

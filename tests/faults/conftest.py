@@ -1,7 +1,6 @@
-"""A whole system for each module of fault tests, and what a run of load under faults is."""
+"""One whole system for all fault tests, made well again before each of them."""
 
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -10,19 +9,23 @@ from tests.support.stack import System, running_system
 from tests.support.stack_faults import COUNTS
 
 
-@pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+@pytest.fixture(scope="session")
+def battered_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """Two gateways, two executors, one of everything else. Its logs stay in pytest's folder."""
-    with running_system(_logs(tmp_path_factory), COUNTS) as started:
+    with running_system(tmp_path_factory.mktemp("logs"), COUNTS) as started:
         yield started
 
 
 @pytest.fixture
+async def system(battered_system: System) -> System:
+    """It is whole, whatever the test before has left of it."""
+    await battered_system.revive()
+    return battered_system
+
+
+@pytest.fixture
 async def client(system: System) -> AsyncIterator[CarefulClient]:
+    """For the demo project's live and test keys."""
     keys = {"live": system.seeded.live_key, "test": system.seeded.test_key}
     async with CarefulClient(system.gateways, keys) as careful:
         yield careful
-
-
-def _logs(factory: pytest.TempPathFactory) -> Path:
-    return factory.mktemp("logs")

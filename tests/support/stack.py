@@ -108,6 +108,17 @@ class System:
         target = self.process(name) if name in self.stack.processes else self.server(name)
         await asyncio.to_thread(target.kill)
 
+    async def revive(self) -> None:
+        """Undo whatever is left of a fault: thaw what is frozen, start what is dead."""
+        _thaw(self.stack)
+        for server in self.stack.servers:
+            await asyncio.to_thread(server.start)
+        for process in self.stack.processes.values():
+            process.start()
+        for name in self.stack.processes:
+            await asyncio.to_thread(self.stack.wait_until_ready, name)
+        await asyncio.to_thread(self.script)
+
     def _seed(self) -> Seeded:
         provider = {
             "REQRUN_DEMO_PROVIDER_URL": f"{self.simulator_url}/v1",
@@ -131,8 +142,9 @@ def running_system(
             _start(stack)
             yield System(stack, call_log)
         finally:
+            _thaw(stack)
             try:
-                _stop(stack)
+                stack.stop()
             finally:
                 _tidy(stack, keep)
 
@@ -145,12 +157,10 @@ def _start(stack: Stack) -> None:
         raise ProgramFailed("\n".join([str(failure), *tails])) from None
 
 
-def _stop(stack: Stack) -> None:
-    """A test may have left anything frozen or dead: let it run, then stop it."""
+def _thaw(stack: Stack) -> None:
     for controlled in (*stack.processes.values(), *(s.process for s in stack.servers)):
         if controlled.is_running:
             controlled.thaw()
-    stack.stop()
 
 
 def _tidy(stack: Stack, keep: Path) -> None:

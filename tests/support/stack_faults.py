@@ -12,16 +12,6 @@ from tests.support.stack import System
 
 Act = Literal["kill", "freeze", "wipe", "flush"]
 
-ROLES: Final = (
-    "gateway",
-    "gateway-2",
-    "executor",
-    "executor-2",
-    "dispatcher",
-    "accounts",
-    "accounts-worker",
-    "billing-worker",
-)
 COUNTS: Final = {"gateway": 2, "executor": 2}
 """Two of what customers or calls depend on, so that the other one goes on."""
 

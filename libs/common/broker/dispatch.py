@@ -97,8 +97,8 @@ class EventReader:
         finally:
             if not stop.is_set():
                 watcher.cancel()
-            # Not cut short at a stop: a cancelled call to the broker closes the channel, and the
-            # acks of what still runs would be lost with it.
+            # At a stop it is not cut short: messages would go on coming while handlers finish, or
+            # the channel would close under their acks.
             await asyncio.wait([watcher])
             await self._finish()
 

@@ -113,11 +113,17 @@ async def _accept(ports: Ports, submission: Submission) -> Reply:
 
 
 async def _wait(ports: Ports, waiter: Waiter) -> Standing | None:
-    """Until it is final, or the wait is over."""
+    """Until it is final, or the wait is over. A ledger that is away meanwhile ends no wait."""
     while True:
         standing = await waiter.wait()
-        if standing is None:
+        if standing is not None:
+            return standing
+        try:
             standing = await ports.ledger.look(waiter.question)
+        except Unavailable:
+            if waiter.is_over:
+                raise
+            continue
         if waiter.is_over or standing is None or standing.is_final:
             return standing
 

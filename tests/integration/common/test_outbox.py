@@ -16,7 +16,8 @@ from libs.common.settings import Secret
 async def database(empty_database: str) -> AsyncIterator[Database]:
     async with Database(Secret(empty_database), application="test") as database:
         async with database.transaction() as tx:
-            await tx.execute(text(outbox.create_table_sql()))
+            for statement in outbox.create_sql():
+                await tx.execute(text(statement))
         yield database
 
 

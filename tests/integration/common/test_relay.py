@@ -27,7 +27,8 @@ QUICK = timedelta(milliseconds=20)
 async def database(empty_database: str) -> AsyncIterator[Database]:
     async with Database(Secret(empty_database), application="test") as database:
         async with database.transaction() as tx:
-            await tx.execute(text(outbox.create_table_sql()))
+            for statement in outbox.create_sql():
+                await tx.execute(text(statement))
         yield database
 
 
@@ -69,14 +70,15 @@ async def say(database: Database, count: int) -> list[bytes]:
 
 async def left(database: Database) -> int:
     async with database.transaction() as tx:
-        return await tx.scalar(select(func.count()).select_from(outbox.OUTBOX)) or 0
+        unsent = outbox.OUTBOX.c.sent_at.is_(None)
+        return await tx.scalar(select(func.count()).select_from(outbox.OUTBOX).where(unsent)) or 0
 
 
 async def is_empty(database: Database) -> bool:
     return await left(database) == 0
 
 
-async def test_what_was_said_is_published_once_and_deleted(
+async def test_what_was_said_is_published_once(
     broker: str, database: Database, publisher: RabbitMQPublisher
 ) -> None:
     bodies = await say(database, 150)
@@ -87,6 +89,54 @@ async def test_what_was_said_is_published_once_and_deleted(
     messages = await queues.drain_messages(broker, BILLING_ACCOUNTS)
     assert [message.body for message in messages] == bodies
     assert messages[0].headers["event_id"] == f"{database.name}/1"
+
+
+async def test_what_was_sent_lately_is_sent_again_after_the_broker_was_away(
+    broker: str, database: Database, publisher: RabbitMQPublisher
+) -> None:
+    bodies = await say(database, 3)
+    relay = outbox.Relay(database, publisher, poll=QUICK)
+    async with Relaying(relay):
+        await until(lambda: is_empty(database))
+        await queues.reset(broker)  # it comes back with nothing in it
+        async with database.transaction() as tx:
+            await tx.execute(
+                text("UPDATE outbox SET sent_at = sent_at - interval '2 hours' WHERE id = 1")
+            )
+        relay.repeat()
+        await until(lambda: has_message(broker))
+        await until(lambda: is_empty(database))
+
+    assert await queues.drain(broker, BILLING_ACCOUNTS) == bodies[1:]
+
+
+async def has_message(broker: str) -> bool:
+    return await queues.depth(broker, BILLING_ACCOUNTS) > 0
+
+
+async def test_what_was_sent_long_ago_is_dropped(
+    database: Database, publisher: RabbitMQPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "TIDY_EVERY", QUICK)
+    await say(database, 3)
+    relay = outbox.Relay(database, publisher, poll=QUICK)
+    stop = asyncio.Event()
+    tidying = asyncio.create_task(relay.keep_tidy(stop))
+    async with Relaying(relay):
+        await until(lambda: is_empty(database))
+    async with database.transaction() as tx:
+        await tx.execute(
+            text("UPDATE outbox SET sent_at = sent_at - interval '61 min' WHERE id < 3")
+        )
+
+    await until(lambda: has_rows(database, 1))
+    stop.set()
+    await tidying
+
+
+async def has_rows(database: Database, count: int) -> bool:
+    async with database.transaction() as tx:
+        return await tx.scalar(select(func.count()).select_from(outbox.OUTBOX)) == count
 
 
 async def test_an_event_said_later_is_found_by_polling(

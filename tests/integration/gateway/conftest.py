@@ -13,6 +13,7 @@ import pytest
 from deploy.local.ports import free_ports
 from deploy.local.servers.postgresql import PostgreSql
 from deploy.local.servers.redis import Redis
+from libs.common import logs
 from libs.common.settings import Secret
 from services.gateway.settings import Settings
 from tests.support import servers
@@ -22,6 +23,12 @@ from tests.support.ledgers import Bench, bench
 from tests.support.service_keys import ServiceKey
 
 PEPPER = secrets.token_bytes(32)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _short_logs() -> None:
+    """As in production: unconfigured, structlog renders every traceback with all its locals."""
+    logs.configure("tests")
 
 
 @pytest.fixture(scope="session")

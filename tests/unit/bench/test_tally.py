@@ -1,5 +1,6 @@
 from bench.generator.job import Accepted, Exactly, Report
 from bench.generator.tally import Tally
+from bench.histogram import rounded
 
 SHAPE = b'{"id":"rr_%b","object":"chat.completion.async","status":"queued","created":1}'
 
@@ -15,7 +16,7 @@ def _report(tally: Tally, *answers: tuple[int, bytes]) -> Report:
 def test_only_the_exact_body_is_a_right_answer() -> None:
     report = _report(Tally(Exactly("{}")), (200, b"{}"), (200, b"{ }"), (503, b"{}"))
     assert report.answers == 1
-    assert report.latencies == {1000: 1}
+    assert report.latencies == {rounded(0.001): 1}
     assert report.failures == {"another body": 1, "status 503": 1}
 
 

@@ -1,6 +1,6 @@
 import os
 
-from bench.usage import Stat, cpu_seconds, memory_bytes, parse_stat, tree
+from bench.usage import Stat, cpu_seconds, memory_bytes, parse_busy, parse_stat, tree
 
 LINE = (
     "4711 (postgres: (a) b) S 42 4711 4711 0 -1 4194560 1713 52 0 0 "
@@ -11,6 +11,12 @@ LINE = (
 def test_a_stat_line_is_read_although_the_name_has_spaces_and_parentheses() -> None:
     ticks = os.sysconf("SC_CLK_TCK")
     assert parse_stat(LINE) == Stat(pid=4711, parent=42, seconds=160 / ticks)
+
+
+def test_waiting_is_not_being_busy() -> None:
+    ticks = os.sysconf("SC_CLK_TCK")
+    text = "cpu  100 20 30 4000 500 6 7 8 0 0\ncpu0 1 2 3 4 5 6 7 8 0 0\n"
+    assert parse_busy(text) == 171 / ticks
 
 
 def test_a_tree_holds_children_of_children_and_nobody_else() -> None:

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from libs.common.outbox import create_table_sql
+from libs.common.outbox import create_sql
 
 revision = "0001"
 down_revision = None
@@ -20,7 +20,8 @@ def upgrade() -> None:
     _create_api_keys()
     _create_provider_connections()
     _create_audit_events()
-    op.execute(create_table_sql())
+    for statement in create_sql():
+        op.execute(statement)
     op.execute(_GRANTS)
 
 
