@@ -80,7 +80,7 @@ class Controlled(ABC):
     def thaw(self) -> None:
         """SIGCONT the whole tree."""
         for process in [psutil.Process(self.pid), *_children(self.pid)]:
-            process.resume()
+            _signal(process, signal.SIGCONT)  # the first may reap a later one meanwhile
 
     def listening(self) -> set[tuple[str, int]]:
         """The TCP addresses and ports that this tree, and no stranger, listens on."""

@@ -48,8 +48,9 @@ async def open_worker(settings: Settings) -> AsyncIterator[list[Loop]]:
     """The worker's loops, with everything they need open."""
     name = settings.executor_name or _made_up_name()
     ledger = ExecutorLedger(settings.ledger_url.reveal(), owner=name)
-    hints = RabbitMQConsumer(
-        settings.broker_url, name=name, queues=(WORK_FIRST, WORK_REST), prefetch=_PREFETCH
+    first, rest = (
+        RabbitMQConsumer(settings.broker_url, name=name, queues=(queue,), prefetch=_PREFETCH)
+        for queue in (WORK_FIRST, WORK_REST)
     )
     redis = _redis(settings.redis_url)
     provider = Provider(
@@ -58,11 +59,12 @@ async def open_worker(settings: Settings) -> AsyncIterator[list[Loop]]:
             max_answer_bytes=settings.answer_bytes,
         )
     )
-    async with hints, _accounts(settings) as client:
+    async with first, rest, _accounts(settings) as client:
         ports = WorkerPorts(
             clock=SystemClock(),
             ledger=ledger,
-            hints=hints,
+            first_hints=first,
+            rest_hints=rest,
             provider=provider,
             connections=_connections(settings, client),
             wakeups=RedisWakeUps(redis),
@@ -73,7 +75,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[list[Loop]]:
         )
 
         async def is_ready() -> bool:
-            return hints.is_ready() and await ledger.database.is_ready()
+            return first.is_ready() and rest.is_ready() and await ledger.database.is_ready()
 
         async def run(stop: asyncio.Event) -> None:
             await work(ports, stop)

@@ -46,11 +46,16 @@ class WakeUps(Protocol):
 
 
 class WorkerPorts(msgspec.Struct, frozen=True, kw_only=True):
-    """The worker's needs. `grace`: for running calls at a stop."""
+    """The worker's needs.
+
+    `first_hints`, `rest_hints`: of projects' first slots, and of all others. `grace`: for running
+    calls at a stop.
+    """
 
     clock: Clock
     ledger: ExecutorLedger
-    hints: Consumer
+    first_hints: Consumer
+    rest_hints: Consumer
     provider: Provider
     connections: Connections
     wakeups: WakeUps

@@ -102,6 +102,7 @@ def tell(summary: Summary) -> None:
             file.write(msgspec.json.encode(summary) + b"\n")
 
 
+@pytest.mark.timeout(400)
 async def test_a_fault_of_every_kind_under_load_loses_and_doubles_nothing(
     system: System, client: CarefulClient, tmp_path: Path
 ) -> None:

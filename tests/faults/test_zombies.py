@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.support.checker import Violation, check
+from tests.support.checker import Call, Violation, check
 from tests.support.checker_sources import collect, count, drained, read_calls
 from tests.support.client import CarefulClient, Order
 from tests.support.load_trial import EXPECTED, read_back
@@ -30,18 +30,21 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         yield started
 
 
-async def start_calls(system: System, client: CarefulClient, many: int) -> datetime:
-    """Bring `many` calls of two seconds under way at the provider; when that began."""
+async def start_calls(
+    system: System, client: CarefulClient, many: int, model: str = "sim-slow-2000ms"
+) -> datetime:
+    """Bring `many` calls under way at the provider; when that began."""
     since = datetime.now(UTC)
-    orders = [Order(number=n, gateway=n % 2, model="sim-slow-2000ms") for n in range(many)]
+    orders = [Order(number=n, gateway=n % 2, model=model) for n in range(many)]
     sent = await asyncio.gather(*(client.submit(order) for order in orders))
     assert all(one.is_accepted for one in sent)
 
-    def are_under_way() -> bool:
-        return sum(call.started_at >= since for call in read_calls(system.call_log)) == many
-
-    await until(are_under_way, 10)
+    await until(lambda: len(calls_since(system, since)) == many, 20)
     return since
+
+
+def calls_since(system: System, since: datetime) -> list[Call]:
+    return [call for call in read_calls(system.call_log) if call.started_at >= since]
 
 
 async def broken(system: System, client: CarefulClient, since: datetime) -> list[Violation]:
@@ -76,6 +79,23 @@ async def test_another_executor_finishes_and_the_zombies_answers_are_dropped(
     assert await broken(system, client, since) == []
 
 
+async def test_a_zombie_that_wakes_while_another_calls_does_not_write_over_its_attempt(
+    system: System, client: CarefulClient
+) -> None:
+    since = await start_calls(system, client, 30, "sim-slow-3000ms")
+    lent = await owned(system, "executor")
+    system.process("executor").freeze()
+
+    def are_called_again() -> bool:
+        return len(calls_since(system, since)) == 30 + lent
+
+    await until(are_called_again, LEASE_SECONDS)
+    system.process("executor").thaw()
+
+    assert await broken(system, client, since) == []
+    assert len(calls_since(system, since)) == 30 + lent
+
+
 async def test_the_answer_of_a_zombie_whose_fence_still_holds_is_kept_and_not_paid_twice(
     system: System, client: CarefulClient
 ) -> None:
@@ -100,5 +120,4 @@ async def test_the_answer_of_a_zombie_whose_fence_still_holds_is_kept_and_not_pa
     await until(are_final, 20)
     system.process("dispatcher").thaw()
     assert await broken(system, client, since) == []
-    calls = [call for call in read_calls(system.call_log) if call.started_at >= since]
-    assert len(calls) == 30
+    assert len(calls_since(system, since)) == 30

@@ -32,6 +32,7 @@ class Kind(StrEnum):
     NEEDLESS_CALL = "repeated although the call before is neither failed, ambiguous nor lost"
     UNRECORDED_CALL = "a provider call without its attempt"
     ATTEMPTS_DIFFER = "the number of attempts differs from the attempts kept"
+    UNEXPLAINED = "an attempt is called ambiguous or lost although nothing happened to it"
     UNEXPECTED_END = "it did not end as its model says"
     USAGE_DIFFERS = "the usage record is missing, surplus or differs"
     DRIFT = "counters differ from the rows they count"
@@ -97,7 +98,8 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
 class History(msgspec.Struct, frozen=True, kw_only=True):
     """All three witnesses. `result_bodies`: how many results are kept of each request.
 
-    `drift`, `open_rows`, `unsent_events`: read once everything is drained.
+    `drift`, `open_rows`, `unsent_events`: read once everything is drained. `faults`: when each
+    began and ended; None where nobody kept account of them.
     """
 
     sent: Sequence[Sent] = ()
@@ -111,6 +113,7 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     drift: int = 0
     open_rows: int = 0
     unsent_events: int = 0
+    faults: Sequence[tuple[datetime, datetime]] | None = None
 
     def told(self) -> list[Sent | Reading]:
         """All that the client was told."""
@@ -136,6 +139,7 @@ def check(history: History, expected: Mapping[str, str]) -> list[Violation]:
         *_final_changes(history),
         *_calls(history),
         *_attempts(history),
+        *_labels(history),
         *_ends(history, expected),
         *_usage(history),
         *_leftovers(history),
@@ -211,6 +215,18 @@ def _attempts(history: History) -> Iterator[Violation]:
         if kept[request_id] != final.attempts:
             detail = f"{final.attempts} counted, {kept[request_id]} kept"
             yield Violation(Kind.ATTEMPTS_DIFFER, request_id, detail)
+
+
+def _labels(history: History) -> Iterator[Violation]:
+    """A label excuses a repeat, so the label itself needs a reason: a fault in its lifetime."""
+    if history.faults is None:
+        return
+    failed = {(call.request_id, call.fence) for call in history.calls if call.has_failed}
+    for one in history.attempts:
+        if one.outcome not in REPEATABLE or (one.request_id, one.fence) in failed:
+            continue
+        if not any(began <= one.finished_at and one.started_at <= e for began, e in history.faults):
+            yield Violation(Kind.UNEXPLAINED, one.request_id, f"attempt {one.number}")
 
 
 def _ends(history: History, expected: Mapping[str, str]) -> Iterator[Violation]:

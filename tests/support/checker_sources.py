@@ -31,7 +31,7 @@ SELECT request_id, count(*) AS kept FROM bodies WHERE kind = 'result' AND {_SINC
 GROUP BY request_id
 """  # noqa: S608
 _OPEN = "SELECT count(*) FROM live"
-_UNSENT = "SELECT count(*) FROM outbox"
+_UNSENT = "SELECT count(*) FROM outbox WHERE sent_at IS NULL"
 _DUE_USAGE = "SELECT count(*) FROM results WHERE mode = 'live'"
 _KEPT_USAGE = "SELECT count(*) FROM usage_records"
 

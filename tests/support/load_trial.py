@@ -41,7 +41,10 @@ async def run_trial(system: System, client: CarefulClient, trial: Trial, keep: P
     with suppress(AssertionError):  # what is left over is for the checker to tell
         await drained(system, trial.drain_seconds)
     await read_back(client)
-    history = await collect(system, client, load.began_at)
+    history = msgspec.structs.replace(
+        await collect(system, client, load.began_at),
+        faults=[(one.began_at, one.ended_at) for one in inflicted],
+    )
     violations = check(history, EXPECTED)
     if violations:
         (keep / "violations.json").write_bytes(msgspec.json.encode(violations))

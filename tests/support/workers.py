@@ -50,10 +50,10 @@ class Worker(msgspec.Struct, frozen=True):
         async with httpx2.AsyncClient(base_url=self.simulator_url, trust_env=False) as client:
             return bool((await client.get("/_calls")).json())
 
-    async def hint(self, *ids: str) -> None:
+    async def hint(self, *ids: str, is_first: bool = True) -> None:
         """Publish a hint for each."""
         assert not any(
-            await self.publisher.publish_many(to_messages([Hint(i, is_first=True) for i in ids]))
+            await self.publisher.publish_many(to_messages([Hint(i, is_first) for i in ids]))
         )
 
     async def end(self) -> None:
@@ -62,24 +62,29 @@ class Worker(msgspec.Struct, frozen=True):
         await self.task
 
 
+def _consumer(url: str, queue: str) -> RabbitMQConsumer:
+    return RabbitMQConsumer(Secret(url), name="worker", queues=(queue,), prefetch=64)
+
+
 @asynccontextmanager
 async def worker(
     ledger: Bench, broker_url: str, redis_url: str, simulator_url: str, **changes: Any
 ) -> AsyncIterator[Worker]:
     """Run a worker; `changes` replace ports."""
-    queues = (WORK_FIRST, WORK_REST)
     redis = Redis.from_url(redis_url)
     stop = asyncio.Event()
     async with (
         httpx2.AsyncClient(base_url="http://127.0.0.1:1", trust_env=False) as accounts,
-        RabbitMQConsumer(Secret(broker_url), name="worker", queues=queues, prefetch=64) as hints,
+        _consumer(broker_url, WORK_FIRST) as first,
+        _consumer(broker_url, WORK_REST) as rest,
         RabbitMQPublisher(Secret(broker_url), name="test") as publisher,
         provider_with() as provider,
     ):
         ports = WorkerPorts(
             clock=SystemClock(),
             ledger=ledger.executor,
-            hints=hints,
+            first_hints=first,
+            rest_hints=rest,
             provider=provider,
             connections=AccountsConnections(
                 accounts,
@@ -94,7 +99,7 @@ async def worker(
             chance=random.Random(1),  # noqa: S311  # a seed, to run it again
         )
         ports = msgspec.structs.replace(ports, **changes)
-        await until(hints.is_ready)
+        await until(lambda: first.is_ready() and rest.is_ready())
         await until(publisher.is_ready)
         task = asyncio.create_task(work(ports, stop))
         try:

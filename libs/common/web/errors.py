@@ -68,10 +68,15 @@ class MalformedRequest(errors.InvalidInput):
     code = "invalid_body"
 
 
-def render(error: Exception) -> tuple[int, bytes, dict[str, str]]:
-    """Status, body and extra headers for `error`. What we did not raise on purpose is a 500."""
+def render(
+    error: Exception, *, http_request_id: str | None = None
+) -> tuple[int, bytes, dict[str, str]]:
+    """Status, body and extra headers for `error`. What we did not raise on purpose is a 500.
+
+    `http_request_id`: names the call in the log, where the caller was told such a name.
+    """
     if not isinstance(error, errors.AppError):
-        log.error(REQUEST_CRASHED, exc_info=error)
+        log.error(REQUEST_CRASHED, exc_info=error, http_request_id=http_request_id)
         error = errors.AppError("Something went wrong on our side. Try again in a moment.")
     form = next((FORMS[kind] for kind in type(error).__mro__ if kind in FORMS), _CRASHED)
     view = ErrorView(ErrorDetail(message=str(error), type=form.type, code=error.code))

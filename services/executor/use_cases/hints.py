@@ -11,10 +11,11 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
+import msgspec
 from prometheus_client import Counter, Histogram
 
 from libs.common import logs
-from libs.common.broker.protocol import Delivery
+from libs.common.broker.protocol import Consumer, Delivery
 from libs.common.metrics import LATENCY_BUCKETS
 from libs.common.pauses import growing
 from libs.ledger.claim import Claim
@@ -31,6 +32,7 @@ CLAIM_POSTPONED: Final = "claim_postponed"
 HINT_UNREADABLE: Final = "hint_unreadable"
 
 BATCH: Final = 64
+RESERVED_PART: Final = 8
 _FIRST_PAUSE: Final = timedelta(milliseconds=200)
 _LONGEST_PAUSE: Final = timedelta(seconds=5)
 _MAX_HINT_BYTES: Final = 64
@@ -41,33 +43,58 @@ QUEUE_WAIT: Final = Histogram(
 HINTS: Final = Counter("reqrun_hints_total", "Hints taken", ["found"])
 
 
-async def take_hints(ports: WorkerPorts, floor: Floor, stop: asyncio.Event) -> None:
+class Source(msgspec.Struct, frozen=True):
+    """Where hints come from. `keep`: places that its hints leave free for others."""
+
+    hints: Consumer
+    keep: int
+
+
+def sources(ports: WorkerPorts) -> tuple[Source, Source]:
+    """Both queues. An eighth of the places is for the first slots of every project alone.
+
+    Without that, one project with many long calls would hold every place of every executor.
+    """
+    return Source(ports.first_hints, 0), Source(ports.rest_hints, ports.places // RESERVED_PART)
+
+
+async def take_hints(ports: WorkerPorts, floor: Floor, source: Source, stop: asyncio.Event) -> None:
     """Claim and start attempts until `stop`."""
-    stopping = asyncio.create_task(_stop_receiving_at(ports, stop))
+    stopping = asyncio.create_task(_stop_receiving_at(source, floor, stop))
     try:
         while not stop.is_set():
-            deliveries = await ports.hints.take(min(await floor.free(), BATCH))
-            if deliveries:
-                await _handle(ports, floor, deliveries, stop)
+            deliveries = await source.hints.take(BATCH)
+            while deliveries:
+                places = await floor.book(len(deliveries), keep=source.keep)
+                if not places:
+                    await source.hints.give_back(deliveries)
+                    break
+                try:
+                    await _handle(ports, floor, source, deliveries[:places])
+                finally:
+                    floor.unbook(places)
+                deliveries = deliveries[places:]
     finally:
         await stopping
 
 
-async def _stop_receiving_at(ports: WorkerPorts, stop: asyncio.Event) -> None:
+async def _stop_receiving_at(source: Source, floor: Floor, stop: asyncio.Event) -> None:
     await stop.wait()
-    await ports.hints.stop_receiving()
+    floor.close()
+    await source.hints.stop_receiving()
 
 
 async def _handle(
-    ports: WorkerPorts, floor: Floor, deliveries: Sequence[Delivery], stop: asyncio.Event
+    ports: WorkerPorts, floor: Floor, source: Source, deliveries: Sequence[Delivery]
 ) -> None:
+    """Turn hints, for which places are booked, into running attempts."""
     ids = _read(deliveries)
     asked_at = time.monotonic()
-    claims = await _claim(ports, ids, stop) if ids else []
+    claims = await _claim(ports, floor, ids) if ids else []
     if claims is None:
-        await ports.hints.give_back(deliveries)
+        await source.hints.give_back(deliveries)
         return
-    await ports.hints.ack(deliveries)
+    await source.hints.ack(deliveries)
     HINTS.labels("work").inc(len(claims))
     HINTS.labels("nothing").inc(len(deliveries) - len(claims))
     for claim in claims:
@@ -101,7 +128,7 @@ def _read(deliveries: Sequence[Delivery]) -> list[str]:
     return ids
 
 
-async def _claim(ports: WorkerPorts, ids: Sequence[str], stop: asyncio.Event) -> list[Claim] | None:
+async def _claim(ports: WorkerPorts, floor: Floor, ids: Sequence[str]) -> list[Claim] | None:
     """Claim; while the ledger is away, hold these few hints and try again. None at a stop."""
     for pause in growing(_FIRST_PAUSE, _LONGEST_PAUSE):
         try:
@@ -109,12 +136,12 @@ async def _claim(ports: WorkerPorts, ids: Sequence[str], stop: asyncio.Event) ->
         except LedgerAway:
             log.warning(CLAIM_POSTPONED, count=len(ids))
         else:
-            if stop.is_set():
+            if floor.is_closed:
                 await _return(ports, claims)
                 return []
             return claims
         await asyncio.sleep(pause)
-        if stop.is_set():
+        if floor.is_closed:
             return None
     raise AssertionError("pauses never end")  # pragma: no cover
 

@@ -32,11 +32,40 @@ class Floor:
     def __init__(self, places: int) -> None:
         """`places`: attempts under way at once."""
         self._places = places
+        self._booked = 0
+        self._is_closed = False
         self._running: dict[tuple[str, int], Running] = {}
         self._changed = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._running)
+
+    async def book(self, most: int, *, keep: int = 0) -> int:
+        """Wait for a free place beyond the `keep` last ones; book up to `most`. 0 once closed."""
+        while not self._is_closed:
+            free = self._places - len(self._running) - self._booked - keep
+            if free > 0:
+                booked = min(free, most)
+                self._booked += booked
+                return booked
+            self._changed.clear()
+            await self._changed.wait()
+        return 0
+
+    def unbook(self, places: int) -> None:
+        """Give booked places up, because they are taken now or not needed."""
+        self._booked -= places
+        self._changed.set()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether this executor is about to stop."""
+        return self._is_closed
+
+    def close(self) -> None:
+        """No more bookings; what runs goes on."""
+        self._is_closed = True
+        self._changed.set()
 
     def enter(self, running: Running) -> None:
         """Take a place."""
@@ -64,13 +93,6 @@ class Floor:
         """Whether the lease cannot have ended yet, however long this process stood still."""
         running = self._running.get((claim.request_id, claim.fence))
         return running is not None and time.monotonic() - running.leased_at < _SURE_SECONDS
-
-    async def free(self) -> int:
-        """Wait for at least one free place; answers how many there are."""
-        while len(self._running) >= self._places:
-            self._changed.clear()
-            await self._changed.wait()
-        return self._places - len(self._running)
 
     def leases(self) -> list[Lease]:
         """What must be renewed: answers in hand included, until they are written."""

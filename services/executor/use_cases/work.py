@@ -5,7 +5,7 @@ from typing import Final
 
 from libs.common import logs
 from services.executor.ports import WorkerPorts
-from services.executor.use_cases.hints import take_hints
+from services.executor.use_cases.hints import sources, take_hints
 from services.executor.use_cases.leases import keep_leases
 from services.executor.use_cases.running import Floor
 
@@ -24,7 +24,9 @@ async def work(ports: WorkerPorts, stop: asyncio.Event) -> None:
     drained = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         group.create_task(keep_leases(ports, floor, drained))
-        await take_hints(ports, floor, stop)
+        async with asyncio.TaskGroup() as takers:
+            for source in sources(ports):
+                takers.create_task(take_hints(ports, floor, source, stop))
         try:
             async with asyncio.timeout(ports.grace.total_seconds()):
                 await floor.drained()

@@ -10,8 +10,9 @@ from libs.ledger.ledger import GatewayLedger
 from libs.ledger.look import Question, Standing, look
 from libs.ledger.timeline import Attempt
 
-PATIENCE_SECONDS: Final = 2.2
-"""A little more than a statement may take; it also bounds the time in the queue before it."""
+PATIENCE_SECONDS: Final = 1.9
+"""Queue and statement together. A little less than a statement alone may take: when one hangs, who
+queues behind it has been refused before the next begins, and so is certainly not stored."""
 
 
 class PatientLedger:

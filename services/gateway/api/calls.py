@@ -10,7 +10,6 @@ from datetime import timedelta
 from typing import Final
 
 import msgspec
-import structlog
 from litestar.types import Receive, Scope, Send
 from prometheus_client import Counter
 
@@ -179,8 +178,8 @@ async def _refuse_path(_: Call) -> Answer:
 
 async def _refuse(error: Exception, call: Call, methods: str) -> Answer:
     """The error's answer; a body that nobody read is read first, so that it can be heard."""
-    with structlog.contextvars.bound_contextvars(http_request_id=call.scope.get(CALL_ID)):
-        status, body, extra = render(error)
+    call_id = call.scope.get(CALL_ID)
+    status, body, extra = render(error, http_request_id=str(call_id) if call_id else None)
     REFUSALS.labels(error.code if isinstance(error, AppError) else "internal_error").inc()
     headers = [(name.encode(), value.encode()) for name, value in extra.items()]
     if isinstance(error, MethodNotAllowed):

@@ -4,7 +4,6 @@ import secrets
 from itertools import count
 from typing import Final
 
-import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from prometheus_client import Counter
@@ -53,8 +52,7 @@ class Edge:
 
 
 async def _crash(error: Exception, call_id: str, send: Send) -> None:
-    with structlog.contextvars.bound_contextvars(http_request_id=call_id):
-        status, body, _ = render(error)
+    status, body, _ = render(error, http_request_id=call_id)
     headers = [JSON, (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

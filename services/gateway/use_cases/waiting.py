@@ -132,22 +132,19 @@ class WaitingRoom:
         while not await sleep(stop, TICK):
             self._advance(self._monotonic())
         self._is_closed = True
+        self._has_due.set()
         for waiters in self._waiters.values():
             for waiter in waiters:
                 waiter.end()
 
     async def keep_looking(self, stop: asyncio.Event) -> None:
-        """A loop: look up who is due, all together."""
-        stopping = asyncio.create_task(stop.wait())
+        """A loop: look up who is due, all together. Ends with `keep_time`."""
         while not stop.is_set():
-            due = asyncio.create_task(self._has_due.wait())
-            await asyncio.wait({stopping, due}, return_when=asyncio.FIRST_COMPLETED)
-            due.cancel()
+            await self._has_due.wait()
             self._has_due.clear()
             while self._due and not stop.is_set():
                 batch, self._due = self._due[:LOOK_TOGETHER], self._due[LOOK_TOGETHER:]
                 await self._look(batch)
-        stopping.cancel()
 
     def _enter(self, waiter: Waiter) -> None:
         self._waiters.setdefault(waiter.question.request_id, set()).add(waiter)
@@ -175,15 +172,19 @@ class WaitingRoom:
         while self._tick < int(now / TICK):
             self._tick += 1
             for waiter in self._agenda.pop(self._tick, ()):
-                if waiter.is_over:
-                    continue
-                if now >= waiter.ends_at:
-                    if waiter.end():
-                        _TIMED_OUT.inc()
-                    continue
-                self._make_due(waiter)
-                waiter.pause = min(waiter.pause * 2, LOOK_EVERY)
-                self._plan(waiter)
+                self._attend(waiter, now)
+
+    def _attend(self, waiter: Waiter, now: float) -> None:
+        """What the agenda said: its end, or its next look."""
+        if waiter.is_over:
+            return
+        if now >= waiter.ends_at:
+            if waiter.end():
+                _TIMED_OUT.inc()
+            return
+        self._make_due(waiter)
+        waiter.pause = min(waiter.pause * 2, LOOK_EVERY)
+        self._plan(waiter)
 
     def _make_due(self, waiter: Waiter) -> None:
         if not waiter.is_due and not waiter.is_over:

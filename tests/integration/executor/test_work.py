@@ -125,7 +125,7 @@ async def test_a_provider_that_keeps_failing_uses_up_the_attempts(
     async with asyncio.timeout(60):
         while not await is_final(ledger, request_id):
             await ledger.sql.execute(
-                "UPDATE live SET not_before = clock_timestamp() WHERE state = 'retrying'"
+                "UPDATE live SET not_before = clock_timestamp() WHERE slot_at IS NULL"
             )
             await running.hint(*[hint.request_id for hint in await ledger.dispatcher.release()])
 
@@ -240,3 +240,26 @@ async def test_no_more_run_at_once_than_there_are_places(
             most = max(most, int(rows[0][0]))
 
     assert 0 < most <= 3
+
+
+async def test_some_places_are_kept_for_the_first_slots_of_others(
+    ledger: Bench, rabbitmq_server: RabbitMq, redis_server: RedisServer
+) -> None:
+    """One project's long calls fill all but the kept places; another's request runs at once."""
+    await queues.reset(rabbitmq_server.url)
+    async with (
+        simulator() as origin,
+        worker(ledger, rabbitmq_server.url, redis_server.url, origin, places=8) as hands,
+    ):
+        flood = [await accept(ledger, "sim-slow-5000ms") for _ in range(12)]
+        await hands.hint(*flood, is_first=False)
+        await until(lambda: are_running(ledger, 7))
+        other = await accept(ledger, "sim-ok", project_id="prj_other")
+
+        await hands.hint(other)
+        await until(lambda: is_final(ledger, other), seconds=4)
+
+
+async def are_running(ledger: Bench, count: int) -> bool:
+    rows = await ledger.peek("SELECT count(*) FROM live WHERE state = 'processing'")
+    return int(rows[0][0]) == count

@@ -143,6 +143,10 @@ def test_a_good_history_breaks_nothing() -> None:
         (twice("transient"), Kind.NEEDLESS_CALL),
         (changed(attempts=[attempt(fence=9)]), Kind.UNRECORDED_CALL),
         (changed(attempts=[attempt(), attempt(number=2, fence=2)]), Kind.ATTEMPTS_DIFFER),
+        (
+            msgspec.structs.replace(twice("ambiguous"), faults=[(at(3.5), at(4))]),
+            Kind.UNEXPLAINED,
+        ),
         (changed(stored={ONE: stored(model="sim-400")}), Kind.UNEXPECTED_END),
         (changed(usage={}), Kind.USAGE_DIFFERS),
         (changed(usage={ONE: end(), "rr_2": end(request_id="rr_2")}), Kind.USAGE_DIFFERS),
@@ -165,6 +169,7 @@ def test_a_broken_promise_is_found_and_nothing_else(history: History, kind: Kind
         twice("transient", status_code=429),
         twice("transient", status_code=500),
         twice("ambiguous", status_code=None, ended="cut"),
+        msgspec.structs.replace(twice("ambiguous"), faults=[(at(0.5), at(1.5))]),
     ],
 )
 def test_a_repeat_with_a_reason_is_none(history: History) -> None:
