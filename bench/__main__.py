@@ -73,6 +73,7 @@ def _measure(given: argparse.Namespace) -> Results:
         for number in range(given.runs):
             _CONSOLE.print(f"Round {number + 1} of {given.runs}")
             made.append(rounds.run(system, plan, number, _note))
+            system.wait_until_settled()
             memory.append(memory_bytes(system.roots))
             idle.append(measure_idle(system, plan.idle_seconds))
         return Results(

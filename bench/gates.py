@@ -35,6 +35,8 @@ def _truth(results: Results) -> Iterator[Gate]:
     yield Gate(name="wrong answers", value=sum(results.failures().values()), bound=0)
     lost = account.accepted - account.completed
     yield Gate(name="accepted and not completed", value=lost, bound=0)
+    uncounted = abs(account.completed - account.billed)
+    yield Gate(name="completed and not counted once by billing", value=uncounted, bound=0)
     yield Gate(name="attempts beyond the first", value=account.repeated, bound=0)
     if results.provider_calls is not None:
         surplus = abs(results.provider_calls - account.completed)

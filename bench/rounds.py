@@ -69,6 +69,7 @@ def _measurements(system: System, plan: Plan, number: int) -> Iterator[tuple[str
 def _backlogs(system: System, plan: Plan) -> Iterator[tuple[str, Measurement]]:
     """Without executors: accept a backlog; then with them: drain it."""
     for callers in plan.callers:
+        system.wait_until_settled()
         system.stop_workers()
         load = Callers(callers, count=plan.backlog)
         job = Job(target=_ours(system, is_waiting=False), load=load)
@@ -81,10 +82,11 @@ def _saturated(system: System, plan: Plan) -> Iterator[tuple[str, Measurement]]:
     for callers in plan.callers:
         load = Callers(callers, seconds=plan.seconds, warm_up=plan.warm_up)
         job = Job(target=_ours(system, is_waiting=False), load=load)
+        system.wait_until_settled()
         yield accepted(callers, has_workers=True), measure(system, job)
-        system.wait_until_open_is(0)
     load = Callers(plan.waiting_callers, seconds=plan.seconds, warm_up=plan.warm_up)
     job = Job(target=_ours(system, is_waiting=True), load=load)
+    system.wait_until_settled()
     yield completed(plan.waiting_callers), measure(system, job)
 
 
@@ -94,6 +96,7 @@ def _paced(
     """The provider alone and through us, one right after the other."""
     load = Pace(rate, seconds=plan.paced_seconds, warm_up=plan.warm_up)
     for is_direct in (is_direct_first, not is_direct_first):
+        system.wait_until_settled()
         target = _direct(system) if is_direct else _ours(system, is_waiting=True)
         with system.calling_directly() if is_direct else nullcontext():
             measurement = measure(system, Job(target=target, load=load))

@@ -50,7 +50,8 @@ class System:
         url = f"http://127.0.0.1:{provider_port}/v1"
         settings = {"REQRUN_DEMO_PROVIDER_URL": url, "REQRUN_DEMO_PROVIDER_KEY": "bench"}
         self.key = msgspec.json.decode(stack.seed(settings), type=_Seeded).live_key
-        self.ledger = LedgerView(stack.postgresql.database_url("requests"))
+        address = stack.postgresql.database_url
+        self.ledger = LedgerView(address("requests"), address("billing"))
 
     @property
     def roots(self) -> Roots:
@@ -106,6 +107,14 @@ class System:
         """Until they say that they can work; ProgramFailed."""
         for name in WORKERS:
             self._stack.wait_until_ready(name)
+
+    def wait_until_settled(self) -> None:
+        """Wait until what was measured last costs nothing any more; ProgramFailed."""
+        deadline = time.monotonic() + _SECONDS
+        while not self.ledger.is_settled():
+            if time.monotonic() > deadline:
+                raise ProgramFailed("requests are still open, or billing has not counted them")
+            time.sleep(_LOOK_SECONDS)
 
     def wait_until_open_is(self, at_most: int) -> int:
         """Wait until so few requests are open; how many are. ProgramFailed after two minutes."""

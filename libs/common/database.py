@@ -15,8 +15,11 @@ from typing import Final, Self
 import msgspec
 from sqlalchemy import MetaData, event, text
 from sqlalchemy.engine import ExceptionContext, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
+from libs.common.errors import Unavailable
 from libs.common.settings import Secret
 
 DRIVER: Final = "postgresql+asyncpg"
@@ -34,6 +37,16 @@ NAMING: Final = {
 _READ_ONLY: Final = "25006"
 _SAFE_COMMITS: Final = frozenset({"on", "remote_apply"})
 _READY_SECONDS: Final = 1.0
+
+
+class DatabaseAway(Unavailable):
+    """PostgreSQL does not answer, or went away in the middle."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The database does not answer right now. Try again in a moment.",
+            retry_after=timedelta(seconds=1),
+        )
 
 
 class NotDurable(Exception):
@@ -100,10 +113,18 @@ class Database:
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """Commit at the end of the block, roll back on any exception.
 
-        A commit that fails by timeout or a lost connection is *unknown*, not undone.
+        Raises DatabaseAway when the server does not answer; a commit that failed so is *unknown*,
+        not undone.
         """
-        async with self._sessions.begin() as tx:
-            yield tx
+        try:
+            async with self._sessions.begin() as tx:
+                yield tx
+        except (OSError, PoolTimeout) as away:
+            raise DatabaseAway from away
+        except DBAPIError as error:
+            if _is_away(error):
+                raise DatabaseAway from error
+            raise
 
     async def is_ready(self) -> bool:
         """Whether it answers within a second."""
@@ -166,3 +187,9 @@ def _leave_read_only_server(context: ExceptionContext) -> None:
     """After a failover the pool still holds the old primary: drop it and connect anew."""
     if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
         context.is_disconnect = True
+
+
+def _is_away(error: DBAPIError) -> bool:
+    """08 connection, 53 resources, 57 operator intervention (shutdown, time-out), 58 system."""
+    sqlstate = getattr(error.orig, "sqlstate", None) or ""
+    return error.connection_invalidated or sqlstate.startswith(("08", "53", "57", "58"))

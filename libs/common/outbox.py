@@ -105,7 +105,7 @@ class Relay:
 
     def __init__(self, database: Database, publisher: Publisher, *, poll: timedelta = POLL) -> None:
         """`poll`: how often to look when there was nothing more."""
-        self._database, self._publisher, self._poll = database, publisher, poll
+        self.database, self._publisher, self._poll = database, publisher, poll
         self._relayed = RELAYED.labels(database.name)
         self._failed = FAILED.labels(database.name)
         self._oldest = OLDEST.labels(database.name)
@@ -125,7 +125,7 @@ class Relay:
                 is_full, unsent = await self._relay_batch()
             except Exception as error:
                 self._failed.inc()
-                log.warning(RELAY_FAILED, database=self._database.name, exc_info=error)
+                log.warning(RELAY_FAILED, database=self.database.name, exc_info=error)
                 unsent, is_full = 1, False
             if unsent:
                 await sleep(stop, next(pauses))
@@ -141,7 +141,7 @@ class Relay:
                 while await self._drop_old() == TIDY_BATCH:
                     pass
             except Exception as error:  # it is tried again in a minute
-                log.warning(RELAY_FAILED, database=self._database.name, exc_info=error)
+                log.warning(RELAY_FAILED, database=self.database.name, exc_info=error)
 
     async def _drop_old(self) -> int:
         old = (
@@ -150,7 +150,7 @@ class Relay:
             .limit(TIDY_BATCH)
             .with_for_update(skip_locked=True)
         )
-        async with self._database.transaction() as tx:
+        async with self.database.transaction() as tx:
             dropped = await tx.execute(
                 delete(OUTBOX).where(OUTBOX.c.id.in_(old)).returning(OUTBOX.c.id)
             )
@@ -158,17 +158,17 @@ class Relay:
 
     async def _unmark(self) -> None:
         recent = OUTBOX.c.sent_at > func.clock_timestamp() - KEPT
-        async with self._database.transaction() as tx:
+        async with self.database.transaction() as tx:
             repeated = await tx.execute(
                 update(OUTBOX).where(recent).values(sent_at=None).returning(OUTBOX.c.id)
             )
             count = len(repeated.all())
         self._must_repeat = False
-        log.info(EVENTS_REPEATED, database=self._database.name, count=count)
+        log.info(EVENTS_REPEATED, database=self.database.name, count=count)
 
     async def _relay_batch(self) -> tuple[bool, int]:
         """Whether there may be more, and how many could not be published."""
-        async with self._database.transaction() as tx:
+        async with self.database.transaction() as tx:
             rows = await _lock_oldest(tx)
             self._oldest.set(rows[0].age.total_seconds() if rows else 0)
             sent = await self._publish(rows)
@@ -183,7 +183,7 @@ class Relay:
 
     async def _publish(self, rows: Sequence[_Row]) -> list[int]:
         """The ids of those that the broker has."""
-        name = self._database.name
+        name = self.database.name
         messages = [Message(EVENTS, r.routing_key, r.body, f"{name}/{r.id}") for r in rows]
         reasons = await self._publisher.publish_many(messages)
         sent = [row.id for row, reason in zip(rows, reasons, strict=True) if reason is None]

@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from litestar import Litestar
-from sqlalchemy.exc import DBAPIError
 
 from libs.common import crypto, migrations, runtime
 from libs.common.broker.rabbitmq import RabbitMQPublisher
 from libs.common.clock import Clock, SystemClock
 from libs.common.contracts.accounts import AUDIENCE
 from libs.common.database import Database
-from libs.common.errors import Unavailable
 from libs.common.outbox import Relay
 from libs.common.settings import Secret
 from libs.common.tokens import TokenVerifier
@@ -28,7 +26,6 @@ from services.accounts.ports import Ports
 from services.accounts.settings import Settings
 
 NAME: Final = "accounts"
-DATABASE_AWAY: Final = "The database cannot be used. Does it run, and is REQRUN_DATABASE_URL right?"
 VERSIONS: Final = Path(__file__).parent / "migrations" / "versions"
 
 
@@ -100,7 +97,4 @@ def run_command(settings: Settings, given: Namespace, inputs: Inputs) -> Any:
         async with open_database(settings, "operator") as db:
             return await given.call(make_ports(settings, db, SystemClock()), given, inputs)
 
-    try:
-        return asyncio.run(call())
-    except (OSError, DBAPIError) as away:
-        raise Unavailable(DATABASE_AWAY) from away
+    return asyncio.run(call())

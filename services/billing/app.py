@@ -8,14 +8,11 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy.exc import DBAPIError
-
 from libs.common import migrations, runtime
 from libs.common.broker.dispatch import EventReader
 from libs.common.broker.rabbitmq import RabbitMQConsumer, RabbitMQPublisher
 from libs.common.clock import SystemClock
 from libs.common.database import Database
-from libs.common.errors import Unavailable
 from libs.common.settings import Secret
 from libs.common.web import app as web_app
 from libs.common.web import health
@@ -24,7 +21,6 @@ from services.billing.ports import Ports
 from services.billing.settings import Settings
 
 NAME: Final = "billing"
-DATABASE_AWAY: Final = "The database cannot be used. Does it run, and is REQRUN_DATABASE_URL right?"
 VERSIONS: Final = Path(__file__).parent / "migrations" / "versions"
 
 # A batch of finished requests is one statement of a few milliseconds: more at once gains nothing.
@@ -70,7 +66,4 @@ def run_command(settings: Settings, given: Namespace) -> Any:
         async with open_database(settings, "operator") as db:
             return await given.call(Ports(db=db, clock=SystemClock()), given)
 
-    try:
-        return asyncio.run(call())
-    except (OSError, DBAPIError) as away:
-        raise Unavailable(DATABASE_AWAY) from away
+    return asyncio.run(call())

@@ -6,8 +6,9 @@ import random
 import secrets
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import httpx2
@@ -46,89 +47,85 @@ _ACCOUNTS_CONNECTIONS: Final = 16
 @asynccontextmanager
 async def open_worker(settings: Settings) -> AsyncIterator[list[Loop]]:
     """The worker's loops, with everything they need open."""
+    async with AsyncExitStack() as stack:
+        ports = await _worker_ports(settings, stack)
+
+        async def is_ready() -> bool:
+            hears = ports.first_hints.is_ready() and ports.rest_hints.is_ready()
+            return hears and await ports.ledger.database.is_ready()
+
+        yield [partial(work, ports), _health(settings, is_ready)]
+
+
+async def _worker_ports(settings: Settings, stack: AsyncExitStack) -> WorkerPorts:
     name = settings.executor_name or _made_up_name()
-    ledger = ExecutorLedger(settings.ledger_url.reveal(), owner=name)
     first, rest = (
         RabbitMQConsumer(settings.broker_url, name=name, queues=(queue,), prefetch=_PREFETCH)
         for queue in (WORK_FIRST, WORK_REST)
     )
-    redis = _redis(settings.redis_url)
-    provider = Provider(
-        ProviderOptions(
-            open_hosts=(*settings.open_hosts, _host(settings.simulator_url)),
-            max_answer_bytes=settings.answer_bytes,
-        )
+    ledger = ExecutorLedger(settings.ledger_url.reveal(), owner=name)
+    stack.push_async_callback(ledger.database.close)
+    provider = _provider(settings)
+    stack.push_async_callback(provider.close)
+    redis = await stack.enter_async_context(_redis(settings.redis_url))
+    client = await stack.enter_async_context(_accounts(settings))
+    return WorkerPorts(
+        clock=SystemClock(),
+        ledger=ledger,
+        first_hints=await stack.enter_async_context(first),
+        rest_hints=await stack.enter_async_context(rest),
+        provider=provider,
+        connections=_connections(settings, client),
+        wakeups=RedisWakeUps(redis),
+        places=settings.places,
+        backoff_scale=settings.backoff_scale,
+        grace=settings.grace,
+        chance=random.SystemRandom(),
     )
-    async with first, rest, _accounts(settings) as client:
-        ports = WorkerPorts(
-            clock=SystemClock(),
-            ledger=ledger,
-            first_hints=first,
-            rest_hints=rest,
-            provider=provider,
-            connections=_connections(settings, client),
-            wakeups=RedisWakeUps(redis),
-            places=settings.places,
-            backoff_scale=settings.backoff_scale,
-            grace=settings.grace,
-            chance=random.SystemRandom(),
-        )
-
-        async def is_ready() -> bool:
-            return first.is_ready() and rest.is_ready() and await ledger.database.is_ready()
-
-        async def run(stop: asyncio.Event) -> None:
-            await work(ports, stop)
-
-        try:
-            yield [run, _health(settings, is_ready)]
-        finally:
-            await provider.close()
-            await ledger.database.close()
-            await redis.aclose()
 
 
 @asynccontextmanager
 async def open_dispatcher(settings: DispatcherSettings) -> AsyncIterator[list[Loop]]:
     """The dispatcher's loops, the outbox relay among them."""
     came_back = asyncio.Event()
-    ledger = DispatcherLedger(
-        settings.ledger_url.reveal(),
-        backoff=CrashBackoff(
-            base=timedelta(seconds=0.5 * settings.backoff_scale),
-            cap=timedelta(minutes=5 * settings.backoff_scale),
-        ),
-    )
 
     def note_return() -> None:
         came_back.set()
         relay.repeat()
 
     publisher = RabbitMQPublisher(settings.broker_url, name="dispatcher", on_reconnect=note_return)
-    redis = _redis(settings.redis_url)
-    outbox = Database(settings.ledger_url, application="relay")
-    relay = Relay(outbox, publisher)
+    relay = Relay(Database(settings.ledger_url, application="relay"), publisher)
     relay.repeat()  # nobody knows what became of the broker while no relay ran
-    async with publisher, outbox:
+    async with AsyncExitStack() as stack:
+        ledger = DispatcherLedger(settings.ledger_url.reveal(), backoff=_backoff(settings))
+        stack.push_async_callback(ledger.database.close)
+        await stack.enter_async_context(relay.database)
+        redis = await stack.enter_async_context(_redis(settings.redis_url))
+        await stack.enter_async_context(publisher)
         ports = DispatcherPorts(ledger=ledger, publisher=publisher, wakeups=RedisWakeUps(redis))
+        yield [
+            partial(dispatch, ports, came_back),
+            partial(keep_up, ports),
+            relay.run,
+            relay.keep_tidy,
+            _health(settings, ledger.database.is_ready),
+        ]
 
-        async def run(stop: asyncio.Event) -> None:
-            await dispatch(ports, came_back, stop)
 
-        async def run_upkeep(stop: asyncio.Event) -> None:
-            await keep_up(ports, stop)
+def _backoff(settings: DispatcherSettings) -> CrashBackoff:
+    return CrashBackoff(
+        base=timedelta(seconds=0.5 * settings.backoff_scale),
+        cap=timedelta(minutes=5 * settings.backoff_scale),
+    )
 
-        try:
-            yield [
-                run,
-                run_upkeep,
-                relay.run,
-                relay.keep_tidy,
-                _health(settings, ledger.database.is_ready),
-            ]
-        finally:
-            await ledger.database.close()
-            await redis.aclose()
+
+def _provider(settings: Settings) -> Provider:
+    return Provider(
+        ProviderOptions(
+            open_hosts=(*settings.open_hosts, _host(settings.simulator_url)),
+            max_answer_bytes=settings.answer_bytes,
+        )
+    )
 
 
 def _made_up_name() -> str:

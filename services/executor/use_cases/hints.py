@@ -63,19 +63,27 @@ async def take_hints(ports: WorkerPorts, floor: Floor, source: Source, stop: asy
     stopping = asyncio.create_task(_stop_receiving_at(source, floor, stop))
     try:
         while not stop.is_set():
-            deliveries = await source.hints.take(BATCH)
-            while deliveries:
-                places = await floor.book(len(deliveries), keep=source.keep)
-                if not places:
-                    await source.hints.give_back(deliveries)
-                    break
-                try:
-                    await _handle(ports, floor, source, deliveries[:places])
-                finally:
-                    floor.unbook(places)
-                deliveries = deliveries[places:]
+            await _place(ports, floor, source, await source.hints.take(BATCH))
     finally:
-        await stopping
+        if not stop.is_set():  # a fault of ours: the process ends, and must not wait for a signal
+            stopping.cancel()
+        await asyncio.wait({stopping})
+
+
+async def _place(
+    ports: WorkerPorts, floor: Floor, source: Source, deliveries: Sequence[Delivery]
+) -> None:
+    """Handle as many as there are places, the rest when there are more; none once it is closed."""
+    while deliveries:
+        places = await floor.book(len(deliveries), keep=source.keep)
+        if not places:
+            await source.hints.give_back(deliveries)
+            return
+        try:
+            await _handle(ports, floor, source, deliveries[:places])
+        finally:
+            floor.unbook(places)
+        deliveries = deliveries[places:]
 
 
 async def _stop_receiving_at(source: Source, floor: Floor, stop: asyncio.Event) -> None:

@@ -161,7 +161,7 @@ def test_what_cannot_be_done_is_said_in_one_line(operator: Operator) -> None:
 
     away = operator.run("show", REQRUN_DATABASE_URL="postgresql://a:hunter2@127.0.0.1:1/accounts")
     assert (away.returncode, away.stdout) == (1, "")
-    assert "REQRUN_DATABASE_URL" in away.stderr
+    assert away.stderr.startswith("The database does not answer")
     assert "hunter2" not in away.stderr
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from deploy.local.ports import free_ports
 from deploy.local.servers.postgresql import PostgreSql
-from libs.common.database import Bounds, Database, NotDurable
+from libs.common.database import Bounds, Database, DatabaseAway, NotDurable
 from libs.common.settings import Secret
 
 
@@ -48,7 +48,7 @@ async def test_the_block_is_the_transaction(database: Database) -> None:
 async def test_a_statement_that_takes_too_long_is_ended(empty_database: str) -> None:
     bounds = Bounds(statement=timedelta(milliseconds=100))
     async with Database(Secret(empty_database), application="test", bounds=bounds) as database:
-        with pytest.raises(DBAPIError):
+        with pytest.raises(DatabaseAway):
             async with database.transaction() as tx:
                 await tx.execute(text("SELECT pg_sleep(30)"))
 
@@ -78,7 +78,7 @@ async def test_a_server_that_turned_read_only_is_left(database: Database) -> Non
         before = await tx.scalar(text("SELECT pg_backend_pid()"))
     async with database.transaction() as tx:
         await tx.execute(text("SET default_transaction_read_only = on"))
-    with pytest.raises(DBAPIError):
+    with pytest.raises(DatabaseAway):
         async with database.transaction() as tx:
             await tx.execute(text("INSERT INTO t VALUES (1)"))
     async with database.transaction() as tx:

@@ -44,7 +44,7 @@ def made() -> Results:
         rounds=[{ours: _measured(a), direct: _measured(b, others=1)} for a, b in latencies],
         memory=[{"gateway": 1}],
         idle=[{"gateway": 1}],
-        account=Account(accepted=1, completed=1, failed=0, live=0, repeated=0),
+        account=Account(accepted=1, completed=1, failed=0, live=0, repeated=0, billed=1),
     )
 
 
