@@ -2,11 +2,11 @@
 
 Two hints make one attempt: only a row that holds a slot, is due and is not leased is taken, and the
 fence goes up. A request whose provider connection is cooling down is sent back without an attempt.
-The bodies are fetched in a second statement that names their days: it touches only the partitions
-it needs, where a join inside the claim would plan over all of them (decision 0006).
+The bodies are read by a second statement that names their days: it touches only the partitions it
+needs, where a join inside the claim would plan over all of them (decision 0006).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -62,7 +62,7 @@ WHERE expires_on = ANY($1) AND request_id = ANY($2) AND kind = 'request' AND num
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """An attempt that is ours until the lease ends. `body` is None when it is gone (a fault)."""
+    """An attempt that is ours until the lease ends. `body`: None until added, or if it is gone."""
 
     request_id: str
     account_id: str
@@ -82,22 +82,27 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     claimed_at: datetime
     waited: timedelta
-    body: bytes | None
+    body: bytes | None = None
 
 
 async def claim(connection: Connection, owner: str, ids: Sequence[str]) -> list[Claim]:
     """Claim what can be claimed of `ids`; the rest is finished, leased, early or has no slot."""
     rows = await connection.fetch(_CLAIM, sorted(set(ids)), owner, LEASE)
-    if not rows:
-        return []
-    bodies = await connection.fetch(
-        _BODIES, list({row["body_expires_on"] for row in rows}), [row["id"] for row in rows]
+    return [_claim(row) for row in rows]
+
+
+async def add_bodies(connection: Connection, claims: Sequence[Claim]) -> list[Claim]:
+    """The same claims with their bodies."""
+    rows = await connection.fetch(
+        _BODIES,
+        list({claim.body_expires_on for claim in claims}),
+        [claim.request_id for claim in claims],
     )
-    found = {row["request_id"]: row["content"] for row in bodies}
-    return [_claim(row, found) for row in rows]
+    bodies = {row["request_id"]: row["content"] for row in rows}
+    return [msgspec.structs.replace(claim, body=bodies.get(claim.request_id)) for claim in claims]
 
 
-def _claim(row: asyncpg.Record, bodies: Mapping[str, bytes]) -> Claim:
+def _claim(row: asyncpg.Record) -> Claim:
     return Claim(
         request_id=row["id"],
         account_id=row["account_id"],
@@ -117,5 +122,4 @@ def _claim(row: asyncpg.Record, bodies: Mapping[str, bytes]) -> Claim:
         created_at=row["created_at"],
         claimed_at=row["started_at"],
         waited=row["started_at"] - row["not_before"],
-        body=bodies.get(row["id"]),
     )

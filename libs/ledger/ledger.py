@@ -3,7 +3,9 @@
 Every verb is group-committed (libs.common.batching): callers name one item and get one answer.
 """
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -25,7 +27,7 @@ from libs.ledger import (
 )
 from libs.ledger.accept import Accepted, Hint, Submission
 from libs.ledger.claim import Claim
-from libs.ledger.connection import Database, ItemRefused
+from libs.ledger.connection import Database, ItemRefused, LedgerAway, Options, Plans
 from libs.ledger.finish import Finish, Finished
 from libs.ledger.give_back import GiveBack
 from libs.ledger.look import Question, Standing
@@ -35,20 +37,22 @@ from libs.ledger.timeline import Attempt
 
 ACCEPT_TIMEOUT: Final = timedelta(seconds=2)
 WORK_TIMEOUT: Final = timedelta(seconds=5)
+_BODY_TRIES: Final = 10
+_BODY_PAUSE: Final = timedelta(milliseconds=500)
 
 
 class GatewayLedger:
     """Appends and reads."""
 
-    def __init__(self, url: str, *, connections: int = 6) -> None:
-        self.database = Database(
-            url, name="gateway", size=connections, statement_timeout=ACCEPT_TIMEOUT
-        )
+    def __init__(self, url: str, *, connections: int = 4) -> None:
+        options = Options(connections, ACCEPT_TIMEOUT)
+        self.database = Database(url, options, name="gateway", plans=Plans.MADE_ONCE)
+        self._bodies = Database(url, options, name="gateway bodies")
         self._accept: Batch[Submission, Accepted] = Batch(
             partial(self.database.run_batch, work=accept.accept), name="accept", workers=2
         )
         self._look: Batch[Question, Standing | None] = Batch(
-            partial(self.database.run_batch, work=look.look), name="look", workers=2
+            self._look_at_all, name="look", workers=2
         )
 
     async def accept(self, submission: Submission) -> Accepted:
@@ -61,7 +65,20 @@ class GatewayLedger:
 
     async def timeline(self, question: Question) -> list[Attempt] | None:
         """Its attempts. Raises LedgerAway."""
-        return await self.database.run(lambda connection: timeline.timeline(connection, question))
+        return await self._bodies.run(lambda connection: timeline.timeline(connection, question))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.database.close()
+        await self._bodies.close()
+
+    async def _look_at_all(
+        self, questions: Sequence[Question]
+    ) -> Sequence[Standing | Exception | None]:
+        standings = await self.database.run(lambda connection: look.look(connection, questions))
+        if not any(look.has_result(standing) for standing in standings):
+            return standings
+        return await self._bodies.run(lambda connection: look.add_results(connection, standings))
 
 
 class ExecutorLedger:
@@ -69,17 +86,31 @@ class ExecutorLedger:
 
     def __init__(self, url: str, *, owner: str, connections: int = 4) -> None:
         """`owner`: this executor's name in leases and attempts."""
-        self.database = Database(
-            url, name="executor", size=connections, statement_timeout=WORK_TIMEOUT
-        )
+        options = Options(connections, WORK_TIMEOUT)
+        self.database = Database(url, options, name="executor", plans=Plans.MADE_ONCE)
+        self._bodies = Database(url, options, name="executor bodies")
         self._owner = owner
         self._finish: Batch[Finish, Finished | None] = Batch(
             self._finish_all, name="finish", workers=2
         )
 
     async def claim(self, ids: Sequence[str]) -> list[Claim]:
-        """Claim what can be claimed of a batch of hints."""
-        return await self.database.run(lambda connection: claim.claim(connection, self._owner, ids))
+        """Claim what can be claimed of a batch of hints.
+
+        Raises LedgerAway: nothing was claimed, or what was is found when its lease ends.
+        """
+        claims = await self.database.run(
+            lambda connection: claim.claim(connection, self._owner, ids)
+        )
+        if not claims:
+            return []
+        for _ in range(_BODY_TRIES):
+            with suppress(LedgerAway):
+                return await self._bodies.run(
+                    lambda connection: claim.add_bodies(connection, claims)
+                )
+            await asyncio.sleep(_BODY_PAUSE.total_seconds())
+        raise LedgerAway
 
     async def renew(self, leases: Sequence[Lease]) -> set[str]:
         """The ids that are still ours."""
@@ -93,9 +124,10 @@ class ExecutorLedger:
         """Return claims that were never sent."""
         return await self.database.run(lambda connection: give_back.give_back(connection, items))
 
-    async def drain(self) -> None:
-        """Wait until every finish has an answer."""
-        await self._finish.drain()
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.database.close()
+        await self._bodies.close()
 
     async def _finish_all(self, items: Sequence[Finish]) -> Sequence[Finished | Exception | None]:
         answers = list(await self.database.run_batch(items, finish.finish))
@@ -113,12 +145,14 @@ class DispatcherLedger:
     """Moves what time alone moves: slots, hints, leases, deadlines."""
 
     def __init__(self, url: str, *, backoff: CrashBackoff) -> None:
-        self.database = Database(url, name="dispatcher", size=3, statement_timeout=WORK_TIMEOUT)
+        options = Options(2, WORK_TIMEOUT)
+        self.database = Database(url, options, name="dispatcher", plans=Plans.MADE_ONCE)
+        self._scans = Database(url, options, name="dispatcher scans")
         self._backoff = backoff
 
     async def release(self) -> list[Hint]:
         """Give free slots to waiting requests."""
-        return await self.database.run(release.release)
+        return await self._scans.run(release.release)
 
     async def rehint(self) -> list[Hint]:
         """Hints that were not claimed in time."""
@@ -126,7 +160,7 @@ class DispatcherLedger:
 
     async def make_all_due(self) -> None:
         """Look at every hint again."""
-        await self.database.run(rehint.make_all_due)
+        await self._scans.run(rehint.make_all_due)
 
     async def close_orphans(self) -> list[Finished]:
         """Take the leases that ended."""
@@ -140,12 +174,17 @@ class DispatcherLedger:
 
     async def make_partitions(self) -> int:
         """Create missing body partitions."""
-        return await self.database.run(upkeep.make_partitions)
+        return await self._scans.run(upkeep.make_partitions)
 
     async def measure_drift(self) -> upkeep.Drift:
         """Counters against rows."""
-        return await self.database.run(upkeep.measure_drift)
+        return await self._scans.run(upkeep.measure_drift)
 
     async def measure_overdue(self) -> upkeep.Overdue:
         """The oldest due row."""
-        return await self.database.run(upkeep.measure_overdue)
+        return await self._scans.run(upkeep.measure_overdue)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.database.close()
+        await self._scans.close()

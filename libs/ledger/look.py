@@ -5,9 +5,9 @@ is seen before or after, never in between. The result's body is then read by a s
 names its day (decision 0006); it is insert-only and committed together with the state.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Final
+from typing import Final, TypeGuard
 
 import asyncpg
 import msgspec
@@ -50,7 +50,9 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     updated_at: datetime
     last_error_code: str | None
-    result: bytes | None
+    body_expires_on: date | None = None
+    is_erased: bool = False
+    result: bytes | None = None
 
     @property
     def is_final(self) -> bool:
@@ -66,21 +68,35 @@ async def look(connection: Connection, questions: Sequence[Question]) -> list[St
         [question.project_id for question in questions],
         [question.mode for question in questions],
     )
-    results = await _results(connection, rows)
-    found = {row["ord"]: _standing(row, results) for row in rows}
+    found = {row["ord"]: _standing(row) for row in rows}
     return [found.get(number) for number in range(1, len(questions) + 1)]
 
 
-async def _results(connection: Connection, rows: Sequence[asyncpg.Record]) -> dict[str, bytes]:
-    done = [row for row in rows if row["state"] == State.COMPLETED and row["erased_at"] is None]
-    if not done:
-        return {}
-    days: list[date] = list({row["body_expires_on"] for row in done})
-    bodies = await connection.fetch(_RESULTS, days, [row["id"] for row in done])
-    return {row["request_id"]: row["content"] for row in bodies}
+def has_result(standing: Standing | None) -> TypeGuard[Standing]:
+    """Whether there is a body to add."""
+    return standing is not None and standing.state is State.COMPLETED and not standing.is_erased
 
 
-def _standing(row: asyncpg.Record, results: Mapping[str, bytes]) -> Standing:
+async def add_results(
+    connection: Connection, standings: Sequence[Standing | None]
+) -> list[Standing | None]:
+    """The same standings with the results of those that have one."""
+    done = [standing for standing in standings if has_result(standing)]
+    rows = await connection.fetch(
+        _RESULTS,
+        list({standing.body_expires_on for standing in done}),
+        [standing.request_id for standing in done],
+    )
+    results = {row["request_id"]: row["content"] for row in rows}
+    return [
+        msgspec.structs.replace(standing, result=results.get(standing.request_id))
+        if has_result(standing)
+        else standing
+        for standing in standings
+    ]
+
+
+def _standing(row: asyncpg.Record) -> Standing:
     return Standing(
         request_id=row["id"],
         state=State(row["state"]),
@@ -88,5 +104,6 @@ def _standing(row: asyncpg.Record, results: Mapping[str, bytes]) -> Standing:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         last_error_code=row["error_code"],
-        result=results.get(row["id"]),
+        body_expires_on=row["body_expires_on"],
+        is_erased=row["erased_at"] is not None,
     )

@@ -64,7 +64,7 @@ async def _worker_ports(settings: Settings, stack: AsyncExitStack) -> WorkerPort
         for queue in (WORK_FIRST, WORK_REST)
     )
     ledger = ExecutorLedger(settings.ledger_url.reveal(), owner=name)
-    stack.push_async_callback(ledger.database.close)
+    stack.push_async_callback(ledger.close)
     provider = _provider(settings)
     stack.push_async_callback(provider.close)
     redis = await stack.enter_async_context(_redis(settings.redis_url))
@@ -98,7 +98,7 @@ async def open_dispatcher(settings: DispatcherSettings) -> AsyncIterator[list[Lo
     relay.repeat()  # nobody knows what became of the broker while no relay ran
     async with AsyncExitStack() as stack:
         ledger = DispatcherLedger(settings.ledger_url.reveal(), backoff=_backoff(settings))
-        stack.push_async_callback(ledger.database.close)
+        stack.push_async_callback(ledger.close)
         await stack.enter_async_context(relay.database)
         redis = await stack.enter_async_context(_redis(settings.redis_url))
         await stack.enter_async_context(publisher)

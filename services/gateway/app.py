@@ -57,7 +57,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[list[Loop]]:
     pepper = pepper_of(settings)
     ledger = GatewayLedger(settings.ledger_url.reveal(), connections=settings.ledger_connections)
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(ledger.database.close)
+        stack.push_async_callback(ledger.close)
         publisher = await stack.enter_async_context(
             RabbitMQPublisher(settings.broker_url, name=SERVICE)
         )

@@ -118,7 +118,7 @@ async def _drift(url: str) -> int:
     try:
         drift = await ledger.measure_drift()
     finally:
-        await ledger.database.close()
+        await ledger.close()
     return drift.pending + drift.slots + drift.strays
 
 

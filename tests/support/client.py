@@ -9,14 +9,18 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self
 
-import httpx2
 import msgspec
+
+from tests.support.client_http import Answer, LeanHttp, NoAnswer
 
 ASYNC: Final = "chat.completion.async"
 FINAL: Final = frozenset({"completed", "failed", "cancelled"})
-_CONNECT_SECONDS: Final = 2.0
+_MISSING: Final = 404
 _ANSWER_SECONDS: Final = 15.0
-_MAX_CONNECTIONS: Final = 400
+_SUBMIT: Final = "POST /v1/chat/completions"
+_HEAD: Final = (
+    "{what} HTTP/1.1\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n"
+)
 _PAUSE_SECONDS: Final = 0.25
 _LONG_POLL_SECONDS: Final = 5
 
@@ -74,11 +78,7 @@ class CarefulClient:
     def __init__(self, gateways: Sequence[str], keys: Mapping[str, str]) -> None:
         """`keys`: the API key of each mode."""
         self._gateways, self._keys = list(gateways), keys
-        self._http = httpx2.AsyncClient(
-            trust_env=False,
-            timeout=httpx2.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS),
-            limits=httpx2.Limits(max_connections=_MAX_CONNECTIONS),
-        )
+        self._http = LeanHttp()
         self.sent: list[Sent] = []
         self.readings: list[Reading] = []
 
@@ -86,7 +86,7 @@ class CarefulClient:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._http.aclose()
+        self._http.close()
 
     async def submit(self, order: Order) -> Sent:
         """Send one order and log what came back; never raises for a failure of the system."""
@@ -108,20 +108,16 @@ class CarefulClient:
     async def read(
         self, request_id: str, mode: str = "live", gateway: int = 0, wait: int = 0
     ) -> Reading | None:
-        """One look at a request, logged; None when no answer, or a 5xx, came."""
-        path = f"/v1/requests/{request_id}"
+        """One look at a request, logged (`missing` where there is none); None without an answer."""
+        query = f"?wait={wait}" if wait else ""
         try:
-            answer = await self._http.get(
-                self._gateways[gateway] + path,
-                headers=self._headers(mode),
-                params={"wait": wait} if wait else {},
-            )
-        except httpx2.HTTPError:
+            answer = await self._call(f"GET /v1/requests/{request_id}{query}", mode, gateway)
+        except NoAnswer:
             return None
-        if answer.status_code // 100 == 5:
+        if answer.status_code not in (200, _MISSING):
             return None
-        assert answer.status_code == 200, (request_id, answer.status_code, answer.text[:200])
-        reading = _reading(answer.json())
+        is_there = answer.status_code == 200
+        reading = _reading(msgspec.json.decode(answer.body)) if is_there else _missing(request_id)
         self.readings.append(reading)
         return reading
 
@@ -150,24 +146,18 @@ class CarefulClient:
             **order.extra,
         }
         try:
-            answer = await self._http.post(
-                f"{self._gateways[order.gateway]}/v1/chat/completions",
-                headers=self._headers(order.mode),
-                content=msgspec.json.encode(body),
-            )
-        except httpx2.HTTPError as error:
-            return {"error": type(error).__name__}
+            answer = await self._call(_SUBMIT, order.mode, order.gateway, msgspec.json.encode(body))
+        except NoAnswer as failure:
+            return {"error": str(failure)}
         return _fate(answer)
 
-    def _headers(self, mode: str) -> dict[str, str]:
-        return {
-            "authorization": f"Bearer {self._keys[mode]}",
-            "content-type": "application/json",
-        }
+    async def _call(self, what: str, mode: str, gateway: int, body: bytes = b"") -> Answer:
+        head = _HEAD.format(what=what, key=self._keys[mode])
+        return await self._http.call(self._gateways[gateway], head.encode(), body, _ANSWER_SECONDS)
 
 
-def _fate(answer: httpx2.Response) -> dict[str, Any]:
-    body = answer.json()
+def _fate(answer: Answer) -> dict[str, Any]:
+    body = msgspec.json.decode(answer.body)
     fate: dict[str, Any] = {"status_code": answer.status_code}
     if answer.status_code // 100 != 2:
         return {**fate, "error": body["error"]["code"]}
@@ -179,6 +169,16 @@ def _fate(answer: httpx2.Response) -> dict[str, Any]:
         "state": "completed",
         "completion_id": body["id"],
     }
+
+
+def _missing(request_id: str) -> Reading:
+    return Reading(
+        request_id=request_id,
+        state="missing",
+        attempts=0,
+        last_error_code=None,
+        completion_id=None,
+    )
 
 
 def _reading(body: Mapping[str, Any]) -> Reading:

@@ -184,4 +184,4 @@ async def bench(url: str) -> AsyncIterator[Bench]:
     finally:
         await sql.close()
         for hand in (hands.gateway, hands.executor, hands.other, hands.dispatcher):
-            await hand.database.close()
+            await hand.close()

@@ -189,7 +189,7 @@ async def test_many_hands_at_once_leave_no_drift_and_one_result_each(ledger: Ben
             for _ in range(2):
                 group.create_task(dispatch(ledger))
     finally:
-        await second.database.close()
+        await second.close()
 
     assert (await ledger.count("live"), await ledger.count("results")) == (0, TOTAL)
 

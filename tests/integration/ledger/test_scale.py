@@ -13,7 +13,10 @@ import pytest
 from libs.ledger.accept import accept
 from libs.ledger.claim import claim
 from libs.ledger.connection import Connection
+from libs.ledger.expire import expire
 from libs.ledger.finish import finish
+from libs.ledger.look import Question, look
+from libs.ledger.orphans import CrashBackoff, close_orphans
 from libs.ledger.rehint import rehint
 from libs.ledger.release import release
 from tests.support.ledgers import Bench, ending, submission
@@ -33,6 +36,9 @@ SELECT 'rr_' || lpad(n::text, 26, '0'), 'acc_fill', 'prj_fill', 'live', 'queued'
     current_date + 31
 FROM generate_series($1::integer, $2::integer) n
 """
+
+MADE_ONCE = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off"
+MADE_EACH_TIME = "SET plan_cache_mode = force_custom_plan; SET enable_seqscan = on"
 
 Work = Callable[[Connection], Awaitable[Any]]
 
@@ -59,8 +65,11 @@ async def _touched(sql: "asyncpg.Connection[asyncpg.Record]") -> int:
 async def one_of_each(
     sql: "asyncpg.Connection[asyncpg.Record]", items: Sequence[Any]
 ) -> dict[str, int]:
+    """Each statement with the plans that its connections make (libs/ledger/ledger.py)."""
+    await sql.execute(MADE_ONCE)
     costs = {"accept": await buffers(sql, lambda c: accept(c, items))}
     claims: list[Any] = []
+    questions = [Question(item.project_id, item.mode, item.id) for item in items]
 
     async def take(connection: Connection) -> None:
         claims.extend(await claim(connection, "executor-1", [item.id for item in items]))
@@ -68,6 +77,10 @@ async def one_of_each(
     costs["claim"] = await buffers(sql, take)
     costs["finish"] = await buffers(sql, lambda c: finish(c, [ending(one) for one in claims]))
     costs["rehint"] = await buffers(sql, rehint)
+    costs["orphans"] = await buffers(sql, lambda c: close_orphans(c, CrashBackoff()))
+    costs["expire"] = await buffers(sql, expire)
+    costs["look"] = await buffers(sql, lambda c: look(c, questions))
+    await sql.execute(MADE_EACH_TIME)
     costs["release"] = await buffers(sql, release)
     assert len(claims) == len(items)
     return costs
@@ -76,7 +89,7 @@ async def one_of_each(
 @pytest.mark.timeout(300)
 async def test_a_batch_costs_the_same_beside_a_hundred_thousand_rows(ledger: Bench) -> None:
     sql = ledger.sql
-    await sql.execute("SET plan_cache_mode = force_custom_plan; SET jit = off")
+    await sql.execute("SET jit = off")
     await sql.execute(
         "INSERT INTO project_counters VALUES ('prj_fill', 'live', 0, 0, false);"
         "INSERT INTO account_counters VALUES ('acc_fill', 'live', 0, current_date, 0)"
