@@ -4,12 +4,24 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from deploy.local.servers.postgresql import PostgreSql
 from deploy.local.servers.rabbitmq import RabbitMq
 from deploy.local.servers.redis import Redis
+from libs.common import logs
 from libs.ledger import migrations
 from tests.support import servers
+
+# A loaded machine is no reason to call a property slow.
+settings.register_profile("any-machine", deadline=None)
+settings.load_profile("any-machine")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _our_logs() -> None:
+    """Unconfigured, the library renders every traceback with all its locals: a second each."""
+    logs.configure("tests")
 
 
 @pytest.fixture(scope="session")

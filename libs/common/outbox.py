@@ -4,9 +4,9 @@ The same table stands in every database that tells something. A relay takes rows
 id, publishes them with confirms, and marks what was confirmed. Between publish and mark it may die:
 then the event goes out twice, never zero times. Order is not promised to readers.
 
-What was sent is kept for an hour, and sent again after the broker was away: it may have come back
-with nothing in it, and what waited there for a reader would be gone. A reader's natural key makes
-the second time harmless.
+What was sent is kept for an hour, and sent again when the broker has lost its memory: what waited
+there for a reader is gone. A mark that the relay leaves on the broker tells; it is looked for at
+the start and after every loss of contact. A reader's natural key makes the second time harmless.
 """
 
 import asyncio
@@ -37,8 +37,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
 from libs.common import logs
-from libs.common.broker.protocol import Message, Publisher
-from libs.common.broker.topology import EVENTS
+from libs.common.broker.protocol import MarkingPublisher, Message
+from libs.common.broker.topology import EVENTS, MARKS
 from libs.common.contracts.event import Event, encode, routing_key
 from libs.common.database import DRIVER, Database, new_metadata
 from libs.common.pauses import growing
@@ -103,25 +103,28 @@ class _Row(msgspec.Struct, frozen=True):
 class Relay:
     """Publishes one database's outbox. Any number may run: a row goes to one of them at a time."""
 
-    def __init__(self, database: Database, publisher: Publisher, *, poll: timedelta = POLL) -> None:
+    def __init__(
+        self, database: Database, publisher: MarkingPublisher, *, poll: timedelta = POLL
+    ) -> None:
         """`poll`: how often to look when there was nothing more."""
         self.database, self._publisher, self._poll = database, publisher, poll
         self._relayed = RELAYED.labels(database.name)
         self._failed = FAILED.labels(database.name)
         self._oldest = OLDEST.labels(database.name)
-        self._must_repeat = False
+        self._mark = MARKS + database.name
+        self._must_look = True
 
-    def repeat(self) -> None:
-        """Send the last hour again, soon: the broker was lost, and may have lost what it held."""
-        self._must_repeat = True
+    def look_for_mark(self) -> None:
+        """Contact with the broker was lost: find out soon whether it still remembers us."""
+        self._must_look = True
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`. Goes on through every outage, with growing pauses."""
         pauses = growing(self._poll, LONGEST_PAUSE)
         while not stop.is_set():
             try:
-                if self._must_repeat:
-                    await self._unmark()
+                if self._must_look:
+                    await self._repeat_if_forgotten()
                 is_full, unsent = await self._relay_batch()
             except Exception as error:
                 self._failed.inc()
@@ -156,14 +159,20 @@ class Relay:
             )
             return len(dropped.all())
 
-    async def _unmark(self) -> None:
+    async def _repeat_if_forgotten(self) -> None:
+        """The mark is left last: who dies before that does it all again."""
+        if not await self._publisher.remembers(self._mark):
+            await self._unsend()
+            await self._publisher.leave_mark(self._mark)
+        self._must_look = False
+
+    async def _unsend(self) -> None:
         recent = OUTBOX.c.sent_at > func.clock_timestamp() - KEPT
         async with self.database.transaction() as tx:
             repeated = await tx.execute(
                 update(OUTBOX).where(recent).values(sent_at=None).returning(OUTBOX.c.id)
             )
             count = len(repeated.all())
-        self._must_repeat = False
         log.info(EVENTS_REPEATED, database=self.database.name, count=count)
 
     async def _relay_batch(self) -> tuple[bool, int]:

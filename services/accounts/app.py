@@ -66,13 +66,12 @@ async def run_worker(settings: Settings) -> None:
     """Publish what the outbox holds until a signal."""
 
     def note_return() -> None:
-        relay.repeat()
+        relay.look_for_mark()
 
     publisher = RabbitMQPublisher(settings.broker_url, name=NAME, on_reconnect=note_return)
     async with open_database(settings, "worker") as db, publisher:
         await db.check_durability()
         relay = Relay(db, publisher)
-        relay.repeat()  # nobody knows what became of the broker while no relay ran
 
         async def is_ready() -> bool:
             return publisher.is_ready() and await db.is_ready()

@@ -91,11 +91,10 @@ async def open_dispatcher(settings: DispatcherSettings) -> AsyncIterator[list[Lo
 
     def note_return() -> None:
         came_back.set()
-        relay.repeat()
+        relay.look_for_mark()
 
     publisher = RabbitMQPublisher(settings.broker_url, name="dispatcher", on_reconnect=note_return)
     relay = Relay(Database(settings.ledger_url, application="relay"), publisher)
-    relay.repeat()  # nobody knows what became of the broker while no relay ran
     async with AsyncExitStack() as stack:
         ledger = DispatcherLedger(settings.ledger_url.reveal(), backoff=_backoff(settings))
         stack.push_async_callback(ledger.close)

@@ -76,7 +76,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[list[Loop]]:
 
 
 def _loops(settings: Settings, ledger: GatewayLedger, ports: Ports, pepper: bytes) -> list[Loop]:
-    room = WaitingRoom(ports.ledger.look_many, limit=settings.max_waiting)
+    room = WaitingRoom(ports.ledger.find_final, limit=settings.max_waiting)
     gate = Gate(ledger)
     public = Edge(create(routes(_desk(settings, ports, pepper, room))))
     internal = create(health.routes(gate.is_ready))

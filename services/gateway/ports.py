@@ -24,8 +24,8 @@ class Ledger(Protocol):
         """Where a request stands."""
         ...
 
-    async def look_many(self, questions: Sequence[Question]) -> Sequence[Standing | None]:
-        """Where many stand, in order, in one statement."""
+    async def find_final(self, questions: Sequence[Question]) -> set[str]:
+        """The ids of those that are final; one statement, no bodies."""
         ...
 
     async def timeline(self, question: Question) -> list[Attempt] | None:

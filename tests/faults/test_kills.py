@@ -59,19 +59,20 @@ SERVERS_FULL = {
     ]
     * 3,
 }
-# What is one role runs as several processes here: so that the others can go on.
+# What is one role runs as several processes here: so that the others can go on. There is one
+# dispatcher, and what waits for it alone must have been done before its next death is judged.
 ROLES_FULL = {
-    "gateway": ("gateway", "gateway-2"),
-    "executor": ("executor", "executor-2"),
-    "dispatcher": ("dispatcher",),
-    "accounts": ("accounts",),
-    "accounts-worker": ("accounts-worker",),
-    "billing": ("billing-worker",),
+    "gateway": (("gateway", "gateway-2"), (0.5, 2.0)),
+    "executor": (("executor", "executor-2"), (0.5, 2.0)),
+    "dispatcher": (("dispatcher",), (4.0, 7.0)),
+    "accounts": (("accounts",), (0.5, 2.0)),
+    "accounts-worker": (("accounts-worker",), (0.5, 2.0)),
+    "billing": (("billing-worker",), (0.5, 2.0)),
 }
 FULL = {
     **{
-        role: kills(names, FULL_KILLS // len(names), SEED, (0.5, 2.0))
-        for role, names in ROLES_FULL.items()
+        role: kills(names, FULL_KILLS // len(names), SEED, pauses)
+        for role, (names, pauses) in ROLES_FULL.items()
     },
     **SERVERS_FULL,
 }

@@ -1,7 +1,6 @@
 """A gateway in the test's own event loop, listening on real ports."""
 
 import asyncio
-import gc
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -48,10 +47,6 @@ class Gateway:
             finally:
                 gateway.stop.set()
                 await asyncio.gather(*gateway.tasks)
-        # aio_pika closes a connection that never came about when it is collected, and for that it
-        # needs a running loop: here, not in somebody's synchronous test.
-        gc.collect()
-        await asyncio.sleep(0)
 
     async def is_ready(self) -> bool:
         """What its readiness probe says."""

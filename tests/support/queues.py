@@ -52,3 +52,10 @@ async def depth(url: str, queue: str) -> int:
     async with side_channel(url) as channel:
         declared = await channel.declare_queue(queue, passive=True)
         return declared.declaration_result.message_count or 0
+
+
+async def forget(url: str, mark: str) -> None:
+    """A broker that came back with nothing in it: no mark, no message."""
+    await reset(url)
+    async with side_channel(url) as channel:
+        await channel.exchange_delete(mark)

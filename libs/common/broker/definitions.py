@@ -16,6 +16,7 @@ from libs.common.broker.topology import (
     BILLING_REQUESTS,
     EVENTS,
     EXCHANGES,
+    MARKS,
     PARKED,
     QUORUM,
     WORK,
@@ -103,10 +104,15 @@ def _permission(user: User, vhost: str) -> dict[str, str]:
     return {
         "user": user.name,
         "vhost": vhost,
-        "configure": _any_of(exchanges + queue_names()),
+        "configure": _any_of([*exchanges, *queue_names(), *_marks()]),
         "write": _any_of([*grant.sends_to, *queue_names()]),
         "read": _any_of([*exchanges, *grant.takes_from]),
     }
+
+
+def _marks() -> list[str]:
+    """Of every database that has an outbox."""
+    return [MARKS + database for database in ("requests", "accounts")]
 
 
 def _any_of(names: list[str]) -> str:

@@ -54,6 +54,21 @@ class Publisher(Protocol):
         ...
 
 
+class MarkingPublisher(Publisher, Protocol):
+    """A publisher that can also find out whether the broker has lost its memory."""
+
+    async def remembers(self, mark: str) -> bool:
+        """Whether the broker still has a mark that was left: it was not wiped since.
+
+        Raises PublishFailed while nobody can tell.
+        """
+        ...
+
+    async def leave_mark(self, mark: str) -> None:
+        """Leave one. Raises PublishFailed."""
+        ...
+
+
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """A message in our hands; it comes back to somebody until it is acknowledged.
 

@@ -13,6 +13,8 @@ import msgspec
 WORK: Final = "reqrun.work"
 EVENTS: Final = "reqrun.events"
 PARKED: Final = "reqrun.parked"
+MARKS: Final = "reqrun.relay."
+"""Followed by a database's name: the exchange by which its relay sees that the broker remembers."""
 
 WORK_FIRST: Final = "work.first"
 WORK_REST: Final = "work.rest"

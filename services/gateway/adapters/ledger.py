@@ -37,9 +37,10 @@ class PatientLedger:
         except TimeoutError:
             raise LedgerAway from None
 
-    async def look_many(self, questions: Sequence[Question]) -> Sequence[Standing | None]:
-        """See Ledger."""
-        return await self._ledger.database.run(lambda connection: look(connection, questions))
+    async def find_final(self, questions: Sequence[Question]) -> set[str]:
+        """See Ledger. Bounded by the statement's own time-out: only waiters' looks stand in it."""
+        standings = await self._ledger.database.run(lambda connection: look(connection, questions))
+        return {one.request_id for one in standings if one is not None and one.is_final}
 
     async def timeline(self, question: Question) -> list[Attempt] | None:
         """See Ledger."""

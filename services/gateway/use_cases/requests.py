@@ -115,9 +115,7 @@ async def _accept(ports: Ports, submission: Submission) -> Reply:
 async def _wait(ports: Ports, waiter: Waiter) -> Standing | None:
     """Until it is final, or the wait is over. A ledger that is away meanwhile ends no wait."""
     while True:
-        standing = await waiter.wait()
-        if standing is not None:
-            return standing
+        await waiter.wait()
         try:
             standing = await ports.ledger.look(waiter.question)
         except Unavailable:

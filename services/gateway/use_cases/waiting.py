@@ -19,7 +19,7 @@ from prometheus_client import Counter, Gauge
 from libs.common import logs
 from libs.common.errors import Unavailable
 from libs.common.runtime import sleep
-from libs.ledger.look import Question, Standing
+from libs.ledger.look import Question
 
 log = logs.get(__name__)
 
@@ -37,7 +37,7 @@ FIRST_LOOK_UNHEALTHY: Final = 0.25
 
 LOOK_TOGETHER: Final = 256
 
-LookMany = Callable[[Sequence[Question]], Awaitable[Sequence[Standing | None]]]
+FindFinal = Callable[[Sequence[Question]], Awaitable[set[str]]]
 
 
 class Waiter:
@@ -49,26 +49,25 @@ class Waiter:
         """`ends_at`: by the monotonic clock. `pause`: seconds until the first look."""
         self.question, self.ends_at, self.pause = question, ends_at, pause
         self.is_due = self.is_over = False
-        self._future: asyncio.Future[Standing | None] = asyncio.get_running_loop().create_future()
+        self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def wait(self) -> Standing | None:
-        """Return at a wake-up or at the end (None: look yourself), or with what a look found."""
-        standing = await self._future
-        if standing is None and not self.is_over:
+    async def wait(self) -> None:
+        """Return when it may be final, or at the end; what is true is the ledger's to say."""
+        await self._future
+        if not self.is_over:
             self._future = asyncio.get_running_loop().create_future()
-        return standing
 
-    def resolve(self, standing: Standing | None) -> bool:
-        """Whether somebody was waiting for it."""
+    def wake(self) -> bool:
+        """Whether somebody was asleep."""
         if self._future.done():
             return False
-        self._future.set_result(standing)
+        self._future.set_result(None)
         return True
 
     def end(self) -> bool:
         """Stop waiting. Whether that was news."""
         self.is_over = True
-        return self.resolve(None)
+        return self.wake()
 
 
 class WaitingRoom:
@@ -76,13 +75,13 @@ class WaitingRoom:
 
     def __init__(
         self,
-        look_many: LookMany,
+        find_final: FindFinal,
         *,
         limit: int = 20_000,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`limit`: waiters at once; one more is over at once."""
-        self._look_many, self._limit, self._monotonic = look_many, limit, monotonic
+        self._find_final, self._limit, self._monotonic = find_final, limit, monotonic
         self._waiters: dict[str, set[Waiter]] = {}
         self._count = 0
         self._agenda: defaultdict[int, list[Waiter]] = defaultdict(list)
@@ -113,7 +112,7 @@ class WaitingRoom:
         """These are final."""
         for request_id in request_ids:
             for waiter in self._waiters.get(request_id, ()):
-                if waiter.resolve(None):
+                if waiter.wake():
                     _WOKEN.inc()
 
     def note_channel(self, *, is_healthy: bool) -> None:
@@ -193,15 +192,15 @@ class WaitingRoom:
             self._has_due.set()
 
     async def _look(self, batch: Sequence[Waiter]) -> None:
-        """Resolve those that are final. A failed look costs time: the next one is planned."""
+        """Wake those whose request is final. A failed look costs time: the next one is planned."""
         for waiter in batch:
             waiter.is_due = False
         waiters = [waiter for waiter in batch if not waiter.is_over]
         try:
-            standings = await self._look_many([waiter.question for waiter in waiters])
+            final = await self._find_final([waiter.question for waiter in waiters])
         except Unavailable:
             log.warning(WAITERS_NOT_LOOKED_UP, count=len(waiters))
             return
-        for waiter, standing in zip(waiters, standings, strict=True):
-            if standing is not None and standing.is_final and waiter.resolve(standing):
+        for waiter in waiters:
+            if waiter.question.request_id in final and waiter.wake():
                 _LOOKED.inc()

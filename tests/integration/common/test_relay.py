@@ -91,23 +91,38 @@ async def test_what_was_said_is_published_once(
     assert messages[0].headers["event_id"] == f"{database.name}/1"
 
 
-async def test_what_was_sent_lately_is_sent_again_after_the_broker_was_away(
+async def test_what_was_sent_lately_is_sent_again_by_who_finds_the_broker_wiped(
     broker: str, database: Database, publisher: RabbitMQPublisher
 ) -> None:
     bodies = await say(database, 3)
     relay = outbox.Relay(database, publisher, poll=QUICK)
     async with Relaying(relay):
         await until(lambda: is_empty(database))
-        await queues.reset(broker)  # it comes back with nothing in it
+        await queues.forget(broker, f"reqrun.relay.{database.name}")
         async with database.transaction() as tx:
             await tx.execute(
                 text("UPDATE outbox SET sent_at = sent_at - interval '2 hours' WHERE id = 1")
             )
-        relay.repeat()
+        relay.look_for_mark()
         await until(lambda: has_message(broker))
         await until(lambda: is_empty(database))
 
     assert await queues.drain(broker, BILLING_ACCOUNTS) == bodies[1:]
+
+
+async def test_nothing_is_sent_again_by_who_finds_its_mark(
+    broker: str, database: Database, publisher: RabbitMQPublisher
+) -> None:
+    bodies = await say(database, 3)
+    for _ in range(2):  # the second is another process, after a restart
+        relay = outbox.Relay(database, publisher, poll=QUICK)
+        async with Relaying(relay):
+            await until(lambda: is_empty(database))
+            relay.look_for_mark()
+            bodies += await say(database, 1)
+            await until(lambda: is_empty(database))
+
+    assert await queues.drain(broker, BILLING_ACCOUNTS) == bodies
 
 
 async def has_message(broker: str) -> bool:
@@ -168,6 +183,7 @@ class Slow:
     def __init__(self, publisher: RabbitMQPublisher) -> None:
         self._publisher = publisher
         self.is_ready, self.publish = publisher.is_ready, publisher.publish
+        self.remembers, self.leave_mark = publisher.remembers, publisher.leave_mark
 
     async def publish_many(self, messages: Sequence[Message]) -> list[Unsent | None]:
         reasons = await self._publisher.publish_many(messages)

@@ -42,7 +42,9 @@ def test_a_service_reads_and_writes_rows_that_its_owner_shaped(
 ) -> None:
     as_role(
         owner(server, made, "accounts"),
-        "CREATE TABLE note (id bigint GENERATED ALWAYS AS IDENTITY, text text)",
+        "CREATE TABLE note (id bigint GENERATED ALWAYS AS IDENTITY, text text);"
+        "GRANT USAGE ON SCHEMA public TO reqrun_accounts;"
+        "GRANT SELECT, INSERT ON note TO reqrun_accounts",
     )
     address = service(server, made, "accounts", "accounts")
     assert as_role(address, "INSERT INTO note (text) VALUES ('a') RETURNING text").strip() == "a"
@@ -51,7 +53,7 @@ def test_a_service_reads_and_writes_rows_that_its_owner_shaped(
             as_role(address, forbidden)
 
 
-def test_the_ledger_says_itself_what_its_services_may_do(
+def test_without_a_grant_of_the_migrations_a_service_reads_nothing(
     server: PostgreSql, made: keys.Keys
 ) -> None:
     as_role(owner(server, made, "requests"), "CREATE TABLE kept (id int)")

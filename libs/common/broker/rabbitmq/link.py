@@ -38,6 +38,21 @@ End = Callable[[], None]
 """Ends the session; may be called from anywhere, any number of times."""
 
 
+class _Connection(aio_pika.Connection):
+    """Closed at once when it cannot be opened.
+
+    The library leaves that to the garbage collector, which may run where no event loop does.
+    """
+
+    async def connect(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  # theirs
+        """See the library."""
+        try:
+            await super().connect(timeout)
+        except BaseException:
+            await self.close()
+            raise
+
+
 class Link(Generic[Session]):
     """Keeps one session open, as long as the `async with` lasts.
 
@@ -105,6 +120,7 @@ class Link(Generic[Session]):
             timeout=_CONNECT_SECONDS,
             heartbeat=_HEARTBEAT,
             client_properties={"connection_name": self._name},
+            connection_class=_Connection,
         )
         self._ended = ended = asyncio.Event()
         try:

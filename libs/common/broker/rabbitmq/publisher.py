@@ -2,11 +2,11 @@
 
 import asyncio
 from collections import Counter as Tally
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 import msgspec
 from aio_pika.abc import AbstractConnection
@@ -17,7 +17,7 @@ from libs.common.broker.protocol import Message, PublishFailed, Unsent
 from libs.common.broker.rabbitmq import burst
 from libs.common.broker.rabbitmq.breaker import Breaker
 from libs.common.broker.rabbitmq.channels import OpenChannel, open_channel
-from libs.common.broker.rabbitmq.declare import declare_topology
+from libs.common.broker.rabbitmq.declare import declare_topology, has_mark, leave_mark
 from libs.common.broker.rabbitmq.link import End, Link
 from libs.common.settings import Secret
 
@@ -34,6 +34,8 @@ UNSENT: Final = Counter(
 
 TIMEOUT: Final = timedelta(seconds=2)
 _DECLARE_SECONDS: Final = 10.0
+
+Answer = TypeVar("Answer")
 
 
 class _Session(msgspec.Struct, frozen=True):
@@ -104,6 +106,26 @@ class RabbitMQPublisher:
         if Unsent.UNROUTABLE in reasons:
             self._declare_again()
         return reasons
+
+    async def remembers(self, mark: str) -> bool:
+        """Whether the broker still has the mark. Raises PublishFailed."""
+        return await self._ask(has_mark, mark)
+
+    async def leave_mark(self, mark: str) -> None:
+        """Leave the mark. Raises PublishFailed."""
+        await self._ask(leave_mark, mark)
+
+    async def _ask(
+        self, ask: Callable[[AbstractConnection, str], Awaitable[Answer]], mark: str
+    ) -> Answer:
+        session = self._link.session
+        if session is None:
+            raise PublishFailed(Unsent.BROKER_AWAY)
+        try:
+            async with asyncio.timeout(_DECLARE_SECONDS):
+                return await ask(session.connection, mark)
+        except Exception as error:  # the library has a dozen reasons
+            raise PublishFailed(Unsent.UNKNOWN) from error
 
     async def _send(self, messages: Sequence[Message]) -> list[Unsent | None]:
         session = self._link.session

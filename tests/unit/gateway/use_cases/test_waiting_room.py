@@ -5,11 +5,9 @@ from datetime import timedelta
 import pytest
 
 from libs.common.errors import Unavailable
-from libs.ledger.look import Question, Standing
-from libs.ledger.states import State
+from libs.ledger.look import Question
 from services.gateway.use_cases import waiting
 from services.gateway.use_cases.waiting import WaitingRoom
-from tests.support.frozen_clock import START
 from tests.support.waiting import until
 
 LONG = timedelta(seconds=600)
@@ -17,18 +15,6 @@ LONG = timedelta(seconds=600)
 
 def question(request_id: str) -> Question:
     return Question("prj_a", "live", request_id)
-
-
-def standing(request_id: str, state: State) -> Standing:
-    return Standing(
-        request_id=request_id,
-        state=state,
-        attempts=1,
-        created_at=START,
-        updated_at=START,
-        last_error_code=None,
-        result=None,
-    )
 
 
 class World:
@@ -39,16 +25,15 @@ class World:
         self.final: set[str] = set()
         self.looks: list[list[str]] = []
         self.is_away = False
-        self.room = WaitingRoom(self.look, limit=limit, monotonic=lambda: self.seconds)
+        self.room = WaitingRoom(self.find_final, limit=limit, monotonic=lambda: self.seconds)
         self.stop = asyncio.Event()
 
-    async def look(self, questions: Sequence[Question]) -> list[Standing | None]:
+    async def find_final(self, questions: Sequence[Question]) -> set[str]:
         ids = [one.request_id for one in questions]
         self.looks.append(ids)
         if self.is_away:
             raise Unavailable("away")
-        states = (State.COMPLETED if one in self.final else State.QUEUED for one in ids)
-        return [standing(one, state) for one, state in zip(ids, states, strict=True)]
+        return self.final.intersection(ids)
 
     async def advance(self, seconds: float, step: float = waiting.TICK) -> None:
         """Let time go by; the room's timer is real, so each step waits for its turn."""
@@ -80,7 +65,7 @@ async def test_a_wake_up_ends_the_wait_and_leaves_the_look_to_the_waiter(world: 
         await asyncio.sleep(0)
         world.room.wake(["b", "a"])
 
-        assert await waiting_task is None
+        await waiting_task
         assert not waiter.is_over
 
 
@@ -88,7 +73,7 @@ async def test_a_wake_up_before_the_wait_is_not_missed(world: World) -> None:
     with world.room.listen(question("a"), LONG) as waiter:
         world.room.wake(["a"])
 
-        assert await waiter.wait() is None
+        await waiter.wait()
 
 
 async def test_all_who_wait_for_one_request_are_woken(world: World) -> None:
@@ -109,7 +94,7 @@ async def test_a_wait_ends_at_its_time_and_not_before(world: World) -> None:
         await world.advance(0.4)
 
         assert (was_over, waiter.is_over) == (False, True)
-        assert await waiter.wait() is None
+        await waiter.wait()
 
 
 async def test_with_a_healthy_channel_a_waiter_is_looked_up_every_two_seconds(
@@ -138,9 +123,8 @@ async def test_a_lost_wake_up_costs_two_seconds_at_most(world: World) -> None:
         world.final.add("a")
         await world.advance(2.3)
 
-        found = await waiter.wait()
-    assert found is not None
-    assert found.state is State.COMPLETED
+        await waiter.wait()
+        assert not waiter.is_over
 
 
 @pytest.mark.parametrize("is_healthy", [True, False])
@@ -155,8 +139,7 @@ async def test_everybody_is_looked_up_when_the_channel_changes(
     ):
         world.room.note_channel(is_healthy=is_healthy)
 
-        found = await waiter.wait()
-    assert found is not None
+        await waiter.wait()
     assert sorted(world.looks[0]) == ["a", "b"]
 
 
@@ -169,7 +152,8 @@ async def test_a_ledger_that_is_away_ends_no_wait(world: World) -> None:
         world.final.add("a")
         await world.advance(3)
 
-        assert await waiter.wait() is not None
+        await waiter.wait()
+        assert not waiter.is_over
 
 
 async def test_ten_thousand_waiters_are_looked_up_in_few_statements(world: World) -> None:
@@ -200,14 +184,14 @@ async def test_a_full_room_keeps_nobody_waiting() -> None:
     world = World(limit=1)
     with world.room.listen(question("a"), LONG), world.room.listen(question("b"), LONG) as waiter:
         assert waiter.is_over
-        assert await waiter.wait() is None
+        await waiter.wait()
 
 
 async def test_a_stop_ends_every_wait_and_all_that_come_later(world: World) -> None:
     with world.room.listen(question("a"), LONG) as waiter:
         world.stop.set()
 
-        assert await waiter.wait() is None
+        await waiter.wait()
         assert waiter.is_over
     with world.room.listen(question("b"), LONG) as late:
         assert late.is_over
