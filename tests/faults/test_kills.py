@@ -44,18 +44,20 @@ SHORT = (
     Fault("executor", pause=3),
     Fault("executor-2", pause=1),
 )
+# So long apart that each recovery is seen for itself.
+APART = 25.0
 SERVERS_FULL = {
-    "postgresql": [Fault("postgresql", pause=5)] * 5,
+    "postgresql": [Fault("postgresql", pause=APART)] * 5,
     "rabbitmq": [
-        Fault("rabbitmq", pause=8),
-        Fault("rabbitmq", "wipe", pause=8),
-        Fault("rabbitmq", "freeze", seconds=10, pause=8),
+        Fault("rabbitmq", pause=APART),
+        Fault("rabbitmq", "wipe", pause=APART),
+        Fault("rabbitmq", "freeze", seconds=10, pause=APART),
     ]
     * 2,
     "redis": [
-        Fault("redis", pause=1),
-        Fault("redis", "flush", pause=1),
-        Fault("redis", "freeze", seconds=5, pause=1),
+        Fault("redis", pause=2),
+        Fault("redis", "flush", pause=2),
+        Fault("redis", "freeze", seconds=5, pause=2),
     ]
     * 3,
 }

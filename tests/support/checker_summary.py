@@ -10,6 +10,7 @@ import msgspec
 from tests.support.checker import REPEATABLE, History, Kind, Violation
 from tests.support.stack_faults import Inflicted
 
+_COOLING: Final = ("sim-429", "sim-503")
 _RETRIED: Final = "failed at the provider"
 
 
@@ -81,7 +82,8 @@ def recoveries(
     beginning is final, from when its target was back (of an executor: from the fault itself).
 
     A request that another, later fault hit again (it has an attempt that ended unknown and began
-    after this fault) is counted for the later one.
+    after this fault) is counted for the later one. One whose provider asks everybody to wait is not
+    counted: a backlog of those goes as slowly as their provider wants.
     """
     answered = sorted((sent.sent_at, sent.answered_at) for sent in history.sent if sent.is_accepted)
     spoiled = _last_unknown(history)
@@ -92,6 +94,7 @@ def recoveries(
             end.finished_at
             for request_id, end in history.finals.items()
             if history.stored[request_id].created_at <= one.began_at < end.finished_at
+            and not history.stored[request_id].model.startswith(_COOLING)
             and spoiled.get(request_id, one.began_at) <= one.began_at
         ]
         moments += [after for before, after in answered if before > one.began_at][:1]

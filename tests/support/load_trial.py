@@ -35,7 +35,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def run_trial(system: System, client: CarefulClient, trial: Trial, keep: Path) -> Summary:
-    """Run it; all violations and the history are written to `keep` where there are any."""
+    """Run it; the history and all violations are written to `keep`."""
     load = Load(client, trial.wishes)
     inflicted = await _under_load(system, load, trial)
     with suppress(AssertionError):  # what is left over is for the checker to tell
@@ -46,10 +46,9 @@ async def run_trial(system: System, client: CarefulClient, trial: Trial, keep: P
         faults=[(one.began_at, one.ended_at) for one in inflicted],
     )
     violations = check(history, EXPECTED)
-    if violations:
-        (keep / "violations.json").write_bytes(msgspec.json.encode(violations))
-        (keep / "history.json").write_bytes(msgspec.json.encode(history))
-        (keep / "inflicted.json").write_bytes(msgspec.json.encode(inflicted))
+    (keep / "inflicted.json").write_bytes(msgspec.json.encode(inflicted))
+    (keep / "violations.json").write_bytes(msgspec.json.encode(violations))
+    (keep / "history.json").write_bytes(msgspec.json.encode(history))
     run = Run(
         what=trial.what,
         rate=load.rate,
