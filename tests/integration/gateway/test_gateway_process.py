@@ -17,6 +17,7 @@ from libs.common.broker.rabbitmq import RabbitMQConsumer
 from libs.common.broker.topology import WORK_FIRST, WORK_REST
 from libs.common.settings import Secret
 from services.gateway.settings import Settings
+from tests.support import queues
 from tests.support.accounts_stand_in import AccountsStandIn
 from tests.support.gateways import Gateway
 from tests.support.ledgers import Bench
@@ -103,6 +104,7 @@ async def test_missing_settings_are_all_named_and_end_the_process(settings: Sett
 async def test_hints_go_out_after_the_commit_and_a_frozen_broker_delays_nobody(
     elsewhere: Settings, accounts: AccountsStandIn, rabbitmq_server: RabbitMq
 ) -> None:
+    await queues.reset(rabbitmq_server.url)  # what other tests left would stand before our hint
     connected = msgspec.structs.replace(elsewhere, broker_url=Secret(rabbitmq_server.url))
     consumer = RabbitMQConsumer(
         connected.broker_url, name="test", queues=(WORK_FIRST, WORK_REST), prefetch=100
