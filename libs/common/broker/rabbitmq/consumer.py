@@ -5,6 +5,7 @@ callback only puts the delivery into a buffer.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from itertools import count
@@ -33,6 +34,8 @@ SETTLEMENTS_LOST: Final = Counter(
 CONSUMERS_LOST: Final = Counter("reqrun_broker_consumers_lost_total", "Consumers found missing")
 
 WATCH_SECONDS: Final = 10.0
+IDLE_SECONDS: Final = 9.0
+"""After so long without a message the session is renewed: it costs a reconnect, and no message."""
 PROBE_SECONDS: Final = 5.0
 
 
@@ -178,11 +181,24 @@ class RabbitMQConsumer:
         return session
 
     async def _watch(self) -> None:
-        """End a session that looks open but gets nothing: no consumer, no queue, no answer."""
+        """End a session that looks open but gets nothing: no consumer, no queue, no answer.
+
+        And one that has been idle for a while: where a quorum queue was deleted and declared again,
+        RabbitMQ 3.10 counts our consumer as there and hands it messages that it never sends.
+        """
+        idle_since, seen = time.monotonic(), (0, 0)
         while not self._is_stopping:
             await asyncio.sleep(WATCH_SECONDS)
             session = self._link.session
-            if session is None or await _is_consuming(session):
+            if session is None:
+                continue
+            now_seen = (session.number, sum(i.received for i in session.intakes.values()))
+            if now_seen != seen or not all(i.is_empty for i in session.intakes.values()):
+                idle_since, seen = time.monotonic(), now_seen
+            elif time.monotonic() - idle_since > IDLE_SECONDS:
+                self._link.end_session()
+                continue
+            if await _is_consuming(session):
                 continue
             CONSUMERS_LOST.inc()
             log.warning(CONSUMER_LOST)

@@ -24,6 +24,7 @@ class Intake:
         self.queue, self.session = queue, session
         self.buffer: deque[Delivery] = deque()
         self._channel, self._arrived = channel, arrived
+        self.received = 0
         self._unsettled: dict[int, None] = {}  # in order of arrival, which is the order of tags
         self._consumer_tag: str | None = None
 
@@ -40,6 +41,7 @@ class Intake:
             return
         headers = message.header.properties.headers or {}
         event_id = headers.get("event_id")
+        self.received += 1
         self._unsettled[tag] = None
         self.buffer.append(
             Delivery(
@@ -52,6 +54,11 @@ class Intake:
             )
         )
         self._arrived.set()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing that was delivered waits to be settled."""
+        return not self._unsettled
 
     def holds(self, tag: int) -> bool:
         """Whether it was delivered here and not settled yet."""
