@@ -31,7 +31,7 @@ HOMES = {
     "sqlalchemy": r"services/\w+/(models\.py|repositories/|migrations/)"
     r"|libs/common/(database\.py|outbox\.py|migrations/)|libs/ledger/migrations/",
     "alembic": r"services/\w+/migrations/|libs/ledger/migrations/|libs/common/migrations/",
-    "uvicorn": r"libs/common/web/app\.py",
+    "uvicorn": r"libs/common/web/(app|connections)\.py",
     "jwt": r"libs/common/tokens\.py",
     "structlog": r"libs/common/logs\.py",
 }
@@ -43,7 +43,9 @@ def product_files() -> list[Path]:
 
 
 def all_files() -> list[Path]:
-    return sorted((*product_files(), *(ROOT / "deploy").rglob("*.py")))
+    return sorted(
+        (*product_files(), *(ROOT / "deploy").rglob("*.py"), *(ROOT / "clients").rglob("*.py"))
+    )
 
 
 def name(path: Path) -> str:

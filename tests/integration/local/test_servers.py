@@ -40,7 +40,9 @@ def test_a_frozen_server_does_not_answer_until_it_is_thawed(server: Server) -> N
     server.freeze()
     try:
         tree = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
-        assert {process.status() for process in tree} == {psutil.STATUS_STOPPED}
+        # A worker that ended just then stays behind as a zombie: its parent is frozen too.
+        states = {process.status() for process in tree} - {psutil.STATUS_ZOMBIE}
+        assert states == {psutil.STATUS_STOPPED}
         assert not server.is_ready()
     finally:
         server.thaw()
