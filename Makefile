@@ -37,7 +37,7 @@ check: ## Everything that needs no server: style, types, imports, architecture, 
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
-	@.venv/bin/lint-imports
+	@PYTHONPATH=clients/python .venv/bin/lint-imports
 	@$(PYTHON) -m pytest -q tests/architecture
 	@$(PYTHON) -m deploy.checks.leaks
 	@$(PYTHON) -m deploy.checks.advisories requirements.lock requirements-dev.lock
