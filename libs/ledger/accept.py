@@ -1,9 +1,15 @@
-"""Accept: store new requests, all callers of an instant in one transaction."""
+"""Accept: store new requests, all callers of an instant in one transaction.
+
+The fast path takes for granted that nonces and keys are new and limits have room; where that turns
+out wrong nothing was stored, and the exact path gives each item its verdict in order of arrival.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Final
 
+import asyncpg
 import msgspec
 
 from libs.ledger.connection import Connection
@@ -12,16 +18,31 @@ FIRST_SLOTS: Final = 8
 """A project's first slots: their hints go before everybody's rest."""
 
 _STATEMENT: Final = """
-SELECT request_id, slot_rank, accepted_at
-FROM accept_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+SELECT request_id, verdict, slot_rank, accepted_at, existing_id
+FROM accept_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+    $20, $21, $22, p_is_exact => {})
 """
+_FAST: Final = _STATEMENT.format("false")
+_EXACT: Final = _STATEMENT.format("true")
+_SURPRISE: Final = "RQ001"
+_UNIQUE_VIOLATION: Final = "23505"
+
+
+class Idempotency(msgspec.Struct, frozen=True):
+    """The caller's key for this request, and the keyed fingerprint of what it asks for."""
+
+    key: str
+    fingerprint: bytes
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
     """One request to be accepted; every value is already checked and bounded.
 
-    `body`: what the provider will get, byte for byte. `connection_id`: where it will go.
-    `running_limit`: how many slots the plan gives the project.
+    `body`: what the provider will get, sealed under the project's data key and `body_key`.
+    `connection_id`: where it will go. `running_limit`: how many slots the plan gives the project.
+    `pending_limit`: open requests of the account in this mode; `monthly_limit`: accepted live ones
+    a calendar month (UTC). `nonce`: of a signed call; spent with the request, or by its refusal.
+    `retried_from`: the failed request that this one repeats; it takes over that one's key.
     """
 
     id: str
@@ -33,12 +54,18 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     connection_id: str
     body: bytes
+    body_key: bytes
     deadline: timedelta
     max_attempts: int
     call_timeout: timedelta
     fails_on_unknown: bool
     retention: timedelta
     running_limit: int
+    pending_limit: int
+    monthly_limit: int
+    nonce: str | None = None
+    idempotency: Idempotency | None = None
+    retried_from: str | None = None
 
 
 class Hint(msgspec.Struct, frozen=True):
@@ -56,10 +83,59 @@ class Accepted(msgspec.Struct, frozen=True):
     hint: Hint | None
 
 
-async def accept(connection: Connection, items: Sequence[Submission]) -> list[Accepted]:
-    """Store all `items`; returns after COMMIT."""
-    rows = await connection.fetch(
-        _STATEMENT,
+class Refusal(StrEnum):
+    """Why nothing was stored."""
+
+    NONCE_REUSED = "nonce_reused"
+    CONFLICT = "conflict"
+    PENDING_LIMIT = "pending_limit"
+    MONTHLY_LIMIT = "monthly_limit"
+
+
+class Known(msgspec.Struct, frozen=True):
+    """The key, or the request to be retried, leads to this request already."""
+
+    request_id: str
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """Nothing was stored. `request_id`: with a conflict, whose key it is."""
+
+    why: Refusal
+    request_id: str | None = None
+
+
+Verdict = Accepted | Known | Refused
+
+_KNOWN: Final = "known"
+
+
+async def accept(connection: Connection, items: Sequence[Submission]) -> list[Verdict]:
+    """Store all `items` that may be stored; returns after COMMIT."""
+    columns = _columns(items)
+    try:
+        rows = await connection.fetch(_FAST, *columns)
+    except asyncpg.PostgresError as surprise:
+        # A unique index: another retry of the same request was committed just before.
+        if surprise.sqlstate not in (_SURPRISE, _UNIQUE_VIOLATION):
+            raise
+        rows = await connection.fetch(_EXACT, *columns)
+    verdicts = {row["request_id"]: _verdict(row) for row in rows}
+    return [verdicts[item.id] for item in items]
+
+
+def _verdict(row: asyncpg.Record) -> Verdict:
+    verdict = row["verdict"]
+    if verdict is None:
+        request_id = row["request_id"]
+        return Accepted(request_id, row["accepted_at"], hint(request_id, row["slot_rank"]))
+    if verdict == _KNOWN:
+        return Known(row["existing_id"])
+    return Refused(Refusal(verdict), row["existing_id"] if verdict == Refusal.CONFLICT else None)
+
+
+def _columns(items: Sequence[Submission]) -> list[list[object]]:
+    return [
         [item.id for item in items],
         [item.account_id for item in items],
         [item.project_id for item in items],
@@ -69,14 +145,20 @@ async def accept(connection: Connection, items: Sequence[Submission]) -> list[Ac
         [item.model for item in items],
         [item.connection_id for item in items],
         [item.body for item in items],
+        [item.body_key for item in items],
         [int(item.deadline.total_seconds()) for item in items],
         [item.max_attempts for item in items],
         [int(item.call_timeout.total_seconds()) for item in items],
         [item.fails_on_unknown for item in items],
         [int(item.retention.total_seconds()) for item in items],
         [item.running_limit for item in items],
-    )
-    return [Accepted(row[0], row[2], hint(row[0], row[1])) for row in rows]
+        [item.nonce for item in items],
+        [item.idempotency and item.idempotency.key for item in items],
+        [item.idempotency and item.idempotency.fingerprint for item in items],
+        [item.retried_from for item in items],
+        [item.pending_limit for item in items],
+        [item.monthly_limit for item in items],
+    ]
 
 
 def hint(request_id: str, slot_rank: int | None) -> Hint | None:

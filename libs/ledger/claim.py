@@ -56,13 +56,18 @@ RETURNING l.id, l.account_id, l.project_id, l.mode, l.endpoint, l.model, l.conne
 """
 
 _BODIES: Final = """
-SELECT request_id, content FROM bodies
-WHERE expires_on = ANY($1) AND request_id = ANY($2) AND kind = 'request' AND number = 0
+SELECT b.request_id, b.content, k.secret
+FROM bodies b JOIN body_keys k USING (request_id, expires_on)
+WHERE b.expires_on = ANY($1) AND b.request_id = ANY($2) AND b.kind = 'request' AND b.number = 0
+    AND k.expires_on = ANY($1) AND k.request_id = ANY($2)
 """
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """An attempt that is ours until the lease ends. `body`: None until added, or if it is gone."""
+    """An attempt that is ours until the lease ends.
+
+    `body`, sealed, and `body_key`: None until added, or if they are gone.
+    """
 
     request_id: str
     account_id: str
@@ -83,6 +88,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     claimed_at: datetime
     waited: timedelta
     body: bytes | None = None
+    body_key: bytes | None = None
 
 
 async def claim(connection: Connection, owner: str, ids: Sequence[str]) -> list[Claim]:
@@ -98,8 +104,14 @@ async def add_bodies(connection: Connection, claims: Sequence[Claim]) -> list[Cl
         list({claim.body_expires_on for claim in claims}),
         [claim.request_id for claim in claims],
     )
-    bodies = {row["request_id"]: row["content"] for row in rows}
-    return [msgspec.structs.replace(claim, body=bodies.get(claim.request_id)) for claim in claims]
+    found = {row["request_id"]: row for row in rows}
+    return [_with_body(claim, found.get(claim.request_id)) for claim in claims]
+
+
+def _with_body(claim: Claim, row: asyncpg.Record | None) -> Claim:
+    if row is None:
+        return claim
+    return msgspec.structs.replace(claim, body=row["content"], body_key=row["secret"])
 
 
 def _claim(row: asyncpg.Record) -> Claim:

@@ -28,8 +28,10 @@ WHERE r.id = ANY($1)
 """
 
 _RESULTS: Final = """
-SELECT request_id, content FROM bodies
-WHERE expires_on = ANY($1) AND request_id = ANY($2) AND kind = 'result'
+SELECT b.request_id, b.content, k.secret
+FROM bodies b JOIN body_keys k USING (request_id, expires_on)
+WHERE b.expires_on = ANY($1) AND b.request_id = ANY($2) AND b.kind = 'result'
+    AND k.expires_on = ANY($1) AND k.request_id = ANY($2)
 """
 
 
@@ -42,7 +44,11 @@ class Question(msgspec.Struct, frozen=True):
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a request stands. `result`: the provider's body, of a completed request, while kept."""
+    """Where a request stands.
+
+    `result`: the provider's body, sealed, of a completed request, while it is kept; `body_key` is
+    there with it.
+    """
 
     request_id: str
     state: State
@@ -53,6 +59,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     body_expires_on: date | None = None
     is_erased: bool = False
     result: bytes | None = None
+    body_key: bytes | None = None
 
     @property
     def is_final(self) -> bool:
@@ -87,13 +94,17 @@ async def add_results(
         list({standing.body_expires_on for standing in done}),
         [standing.request_id for standing in done],
     )
-    results = {row["request_id"]: row["content"] for row in rows}
+    found = {row["request_id"]: row for row in rows}
     return [
-        msgspec.structs.replace(standing, result=results.get(standing.request_id))
-        if has_result(standing)
-        else standing
+        standing and _with_result(standing, found.get(standing.request_id))
         for standing in standings
     ]
+
+
+def _with_result(standing: Standing, row: asyncpg.Record | None) -> Standing:
+    if row is None:
+        return standing
+    return msgspec.structs.replace(standing, result=row["content"], body_key=row["secret"])
 
 
 def _standing(row: asyncpg.Record) -> Standing:

@@ -26,15 +26,18 @@ SELECT body_expires_on FROM requests WHERE id = $1 AND project_id = $2 AND mode 
 """
 
 _ERRORS: Final = """
-SELECT number, content FROM bodies
-WHERE expires_on = $1 AND request_id = $2 AND kind = 'provider_error'
+SELECT b.number, b.content, k.secret
+FROM bodies b JOIN body_keys k USING (request_id, expires_on)
+WHERE b.expires_on = $1 AND b.request_id = $2 AND b.kind = 'provider_error'
+    AND k.expires_on = $1 AND k.request_id = $2
 """
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """One call to the provider. `finished_at` and `outcome` are None while it runs.
 
-    `provider_error`: the provider's own error body, for the owner's eyes, while it is kept.
+    `provider_error`: the provider's own error body, sealed, for the owner's eyes, while it is
+    kept; `body_key` is there with it.
     """
 
     number: int
@@ -52,6 +55,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     completion_tokens: int | None
     total_tokens: int | None
     provider_error: bytes | None
+    body_key: bytes | None
 
 
 async def timeline(connection: Connection, question: Question) -> list[Attempt] | None:
@@ -61,9 +65,13 @@ async def timeline(connection: Connection, question: Question) -> list[Attempt] 
         return None
     rows = await connection.fetch(_ATTEMPTS, question.request_id)
     errors = await connection.fetch(_ERRORS, day, question.request_id)
-    texts = {row["number"]: row["content"] for row in errors}
-    return [_attempt(row, texts.get(row["number"])) for row in rows]
+    found = {row["number"]: row for row in errors}
+    return [_attempt(row, found.get(row["number"])) for row in rows]
 
 
-def _attempt(row: asyncpg.Record, provider_error: bytes | None) -> Attempt:
-    return Attempt(**dict(row), provider_error=provider_error)
+def _attempt(row: asyncpg.Record, error: asyncpg.Record | None) -> Attempt:
+    return Attempt(
+        **dict(row),
+        provider_error=None if error is None else error["content"],
+        body_key=None if error is None else error["secret"],
+    )
