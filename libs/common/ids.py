@@ -7,11 +7,14 @@ collation, which keeps inserts at one end of every index.
 
 import secrets
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 LENGTH: Final = 26
 _RANDOM_BITS: Final = 80
+_TIME_SHIFTS: Final = range(45, -1, -5)  # 48 bits of time are the first ten characters
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _PAIRS: Final = tuple(high + low for high in ALPHABET for low in ALPHABET)
 
 
@@ -21,6 +24,12 @@ def new_id(prefix: str) -> str:
     # Ten bits at a time: half the steps of the textbook loop, on the hot path of every accept.
     characters = [_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)]
     return f"{prefix}_{''.join(characters)}"
+
+
+def lowest_id(prefix: str, at: datetime) -> str:
+    """What sorts before every id made at `at` (from 1970) or later, and after all others."""
+    number = (at - _EPOCH) // timedelta(milliseconds=1)
+    return f"{prefix}_{''.join(ALPHABET[number >> shift & 31] for shift in _TIME_SHIFTS)}"
 
 
 def is_id(prefix: str, text: str) -> bool:

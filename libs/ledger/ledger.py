@@ -4,7 +4,7 @@ Every verb is group-committed (libs.common.batching): callers name one item and 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -13,24 +13,36 @@ from typing import Final
 from libs.common.batching import Batch
 from libs.ledger import (
     accept,
+    cancel,
     claim,
+    erase,
     expire,
     finish,
     give_back,
+    list_requests,
     look,
+    nonces,
+    original,
     orphans,
+    pause,
+    purge,
     rehint,
     release,
     renew,
     timeline,
     upkeep,
 )
-from libs.ledger.accept import Accepted, Hint, Submission
+from libs.ledger.accept import Hint, Submission, Verdict
+from libs.ledger.cancel import CancelAnswer, Change
 from libs.ledger.claim import Claim
 from libs.ledger.connection import Database, ItemRefused, LedgerAway, Options, Plans
+from libs.ledger.erase import EraseAnswer
 from libs.ledger.finish import Finish, Finished
 from libs.ledger.give_back import GiveBack
+from libs.ledger.list_requests import Listed, ListQuestion
 from libs.ledger.look import Question, Standing
+from libs.ledger.nonces import Nonce
+from libs.ledger.original import Original
 from libs.ledger.orphans import CrashBackoff
 from libs.ledger.renew import Lease
 from libs.ledger.timeline import Attempt
@@ -48,24 +60,51 @@ class GatewayLedger:
         options = Options(connections, ACCEPT_TIMEOUT)
         self.database = Database(url, options, name="gateway", plans=Plans.MADE_ONCE)
         self._bodies = Database(url, options, name="gateway bodies")
-        self._accept: Batch[Submission, Accepted] = Batch(
+        self._accept: Batch[Submission, Verdict] = Batch(
             partial(self.database.run_batch, work=accept.accept), name="accept", workers=2
         )
         self._look: Batch[Question, Standing | None] = Batch(
             self._look_at_all, name="look", workers=2
         )
+        self._spend: Batch[Nonce, bool] = Batch(
+            partial(self.database.run_batch, work=nonces.spend), name="nonces", workers=2
+        )
 
-    async def accept(self, submission: Submission) -> Accepted:
+    async def accept(self, submission: Submission) -> Verdict:
         """Store it; returns after COMMIT. Raises LedgerAway (perhaps stored), ItemRefused."""
         return await self._accept(submission)
+
+    async def spend(self, nonce: Nonce) -> bool:
+        """Spend a read's nonce; False where it was spent before. Raises LedgerAway, ItemRefused."""
+        return await self._spend(nonce)
 
     async def look(self, question: Question) -> Standing | None:
         """Where a request stands. Raises LedgerAway."""
         return await self._look(question)
 
+    async def find_original(self, question: Question) -> Original | None:
+        """What a retry repeats. Raises LedgerAway."""
+        return await self._bodies.run(
+            lambda connection: original.find_original(connection, question)
+        )
+
     async def timeline(self, question: Question) -> list[Attempt] | None:
         """Its attempts. Raises LedgerAway."""
         return await self._bodies.run(lambda connection: timeline.timeline(connection, question))
+
+    async def list_requests(self, question: ListQuestion) -> list[Listed]:
+        """A page of a project's requests, newest first. Raises LedgerAway."""
+        return await self._bodies.run(
+            lambda connection: list_requests.list_requests(connection, question)
+        )
+
+    async def cancel(self, change: Change) -> CancelAnswer:
+        """End it unless it has ended. Raises LedgerAway (perhaps cancelled)."""
+        return await self.database.run(lambda connection: cancel.cancel(connection, change))
+
+    async def erase(self, change: Change) -> EraseAnswer:
+        """Destroy its content, open or not. Raises LedgerAway (perhaps erased)."""
+        return await self._bodies.run(lambda connection: erase.erase(connection, change))
 
     async def close(self) -> None:
         """Close all connections."""
@@ -171,6 +210,22 @@ class DispatcherLedger:
     async def expire(self) -> list[str]:
         """Fail what is past its deadline."""
         return await self.database.run(expire.expire)
+
+    async def pause(self, project_id: str) -> int:
+        """Give a project no more slots; answers how many were taken back."""
+        return await pause.pause(self._scans, project_id)
+
+    async def resume(self, project_id: str) -> int:
+        """End a pause; every open request has a day from now at least."""
+        return await pause.resume(self._scans, project_id)
+
+    def erase_project(self, project_id: str) -> AsyncIterator[list[str]]:
+        """Destroy the content of all its requests; yields what was cancelled, batch by batch."""
+        return erase.erase_project(self._scans, project_id)
+
+    async def purge(self) -> purge.Purged:
+        """Remove what has expired."""
+        return await purge.purge(self._scans)
 
     async def make_partitions(self) -> int:
         """Create missing body partitions."""

@@ -15,10 +15,10 @@ from typing import Final
 TAIL: Final = """
 stored AS (
     INSERT INTO results (
-        request_id, account_id, project_id, mode, state, last_error_code, attempts, prompt_tokens,
-        completion_tokens, total_tokens, finished_at, body_expires_on
+        request_id, account_id, project_id, mode, model, state, last_error_code, attempts,
+        prompt_tokens, completion_tokens, total_tokens, finished_at, body_expires_on
     )
-    SELECT g.id, g.account_id, g.project_id, g.mode, g.state, g.error_code, g.attempts,
+    SELECT g.id, g.account_id, g.project_id, g.mode, g.model, g.state, g.error_code, g.attempts,
         g.prompt_tokens, g.completion_tokens, g.total_tokens, (SELECT t FROM clock),
         g.body_expires_on
     FROM gone g

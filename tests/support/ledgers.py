@@ -9,7 +9,7 @@ import asyncpg
 import msgspec
 
 from libs.common.ids import new_id
-from libs.ledger.accept import Accepted, Submission
+from libs.ledger.accept import Accepted, Submission, accept
 from libs.ledger.claim import Claim
 from libs.ledger.finish import Finish, Finished
 from libs.ledger.ledger import DispatcherLedger, ExecutorLedger, GatewayLedger
@@ -29,12 +29,15 @@ def submission(**changes: Any) -> Submission:
         model="gpt-5-nano",
         connection_id="con_a",
         body=b'{"model":"gpt-5-nano","messages":[]}',
+        body_key=bytes(16),
         deadline=timedelta(days=1),
         max_attempts=8,
         call_timeout=timedelta(minutes=10),
         fails_on_unknown=False,
         retention=timedelta(days=30),
         running_limit=4,
+        pending_limit=1_000_000,
+        monthly_limit=1_000_000,
     )
     return msgspec.structs.replace(plain, **changes)
 
@@ -82,7 +85,16 @@ class Bench:
 
     async def accept(self, **changes: Any) -> Accepted:
         """Accept one."""
-        return await self.gateway.accept(submission(**changes))
+        verdict = await self.gateway.accept(submission(**changes))
+        assert isinstance(verdict, Accepted)
+        return verdict
+
+    async def fill_accepted(self, count: int, **changes: Any) -> list[str]:
+        """Accept many in few statements; their ids, oldest first."""
+        items = [submission(**changes) for _ in range(count)]
+        for start in range(0, count, 500):
+            await accept(self.sql, items[start : start + 500])  # type: ignore[arg-type]
+        return [item.id for item in items]
 
     async def claim(self, *ids: str) -> list[Claim]:
         """Claim as the first executor."""

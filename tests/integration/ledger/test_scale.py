@@ -4,7 +4,7 @@ Measured in shared buffers, which do not depend on the machine. A generic plan t
 `live` was empty, or a volatile clock beside an index, would show here by orders of magnitude.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
@@ -19,13 +19,11 @@ from libs.ledger.look import Question, look
 from libs.ledger.orphans import CrashBackoff, close_orphans
 from libs.ledger.rehint import rehint
 from libs.ledger.release import release
+from tests.support.buffers import MADE_EACH_TIME, MADE_ONCE, buffers, grown
 from tests.support.ledgers import Bench, ending, submission
 
 FEW, MANY = 1_000, 150_000
 BATCH = 32
-# Buffers with many rows beside, against few: a deeper index is allowed, a scan is not.
-MOST = 1.6
-SPARE = 16  # pages; an empty poll touches so few that a ratio says nothing
 
 _FILL = """
 INSERT INTO live (id, account_id, project_id, mode, state, endpoint, model, connection_id,
@@ -36,30 +34,6 @@ SELECT 'rr_' || lpad(n::text, 26, '0'), 'acc_fill', 'prj_fill', 'live', 'queued'
     current_date + 31
 FROM generate_series($1::integer, $2::integer) n
 """
-
-MADE_ONCE = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off"
-MADE_EACH_TIME = "SET plan_cache_mode = force_custom_plan; SET enable_seqscan = on"
-
-Work = Callable[[Connection], Awaitable[Any]]
-
-
-async def buffers(sql: "asyncpg.Connection[asyncpg.Record]", work: Work) -> int:
-    """Shared buffers that `work` touches on its connection."""
-    before = await _touched(sql)
-    await work(sql)  # type: ignore[arg-type]  # a connection without a pool has the same methods
-    return await _touched(sql) - before
-
-
-async def _touched(sql: "asyncpg.Connection[asyncpg.Record]") -> int:
-    await sql.execute("SELECT pg_stat_force_next_flush()")
-    value: int = await sql.fetchval(
-        """
-        SELECT sum(heap_blks_hit + heap_blks_read + coalesce(idx_blks_hit, 0)
-            + coalesce(idx_blks_read, 0))::bigint
-        FROM pg_statio_user_tables WHERE relname IN ('live', 'requests', 'results', 'attempts')
-        """
-    )
-    return value
 
 
 async def one_of_each(
@@ -100,8 +74,7 @@ async def test_a_batch_costs_the_same_beside_a_hundred_thousand_rows(ledger: Ben
     await fill(sql, FEW + 1, MANY)
     many = await one_of_each(sql, [submission(running_limit=99) for _ in range(BATCH)])
 
-    too_much = {verb for verb in many if many[verb] > MOST * few[verb] + SPARE}
-    assert too_much == set(), (few, many)
+    assert grown(few, many) == set(), (few, many)
 
 
 async def fill(sql: "asyncpg.Connection[asyncpg.Record]", first: int, last: int) -> None:

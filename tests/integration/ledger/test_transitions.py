@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from libs.ledger.cancel import Change
+from libs.ledger.erase import Erased
 from libs.ledger.give_back import GiveBack
+from libs.ledger.look import Question
 from libs.ledger.orphans import MAX_CRASHES
 from libs.ledger.renew import Lease
 from libs.ledger.states import Outcome, State
@@ -430,3 +433,84 @@ async def test_a_paused_project_gets_no_slots(ledger: Bench) -> None:
 
     assert accepted.hint is None
     assert await ledger.dispatcher.release() == []
+
+
+async def in_state(ledger: Bench, state: str) -> str:
+    """An open request in that state; `waiting` is queued without a slot."""
+    if state == "waiting":
+        await ledger.accept(running_limit=1)
+        return (await ledger.accept(running_limit=1)).request_id
+    if state == "queued":
+        return (await ledger.accept()).request_id
+    claim = await ledger.claimed()
+    if state == "retrying":
+        await ledger.finish(retry(claim, timedelta(minutes=1)))
+    return claim.request_id
+
+
+OPEN = ["queued", "waiting", "processing", "retrying"]
+
+
+@pytest.mark.parametrize("state", OPEN)
+@pytest.mark.parametrize("verb", ["cancel", "erase"])
+async def test_cancel_and_erase_end_every_open_state_and_free_its_slot(
+    ledger: Bench, state: str, verb: str
+) -> None:
+    request_id = await in_state(ledger, state)
+    others = await ledger.count("live") - 1
+    change = Change(Question("prj_a", "live", request_id))
+
+    answer = await (ledger.gateway.cancel if verb == "cancel" else ledger.gateway.erase)(change)
+
+    result = await ledger.result(request_id)
+    assert result is not None
+    assert (result["state"], result["last_error_code"]) == ("cancelled", "cancelled")
+    assert await ledger.live(request_id) is None
+    assert isinstance(answer, Erased) == (verb == "erase")
+    assert (await ledger.slots(), await ledger.count("live")) == (others, others)
+    pending = await ledger.sql.fetchval("SELECT pending FROM account_counters")
+    assert pending == others
+
+
+@pytest.mark.parametrize("state", OPEN)
+async def test_a_pause_frees_the_slot_of_what_is_not_running(ledger: Bench, state: str) -> None:
+    request_id = await in_state(ledger, state)
+    before = await row(ledger, request_id)
+
+    await ledger.dispatcher.pause("prj_a")
+
+    found = await row(ledger, request_id)
+    is_running = state == "processing"
+    assert (found["state"], found["fence"]) == (before["state"], before["fence"])
+    assert found["not_before"] == close(before["not_before"])
+    assert found["has_slot"] == is_running
+    assert found["due"] == close(15 if is_running else DAY)
+    assert await ledger.slots() == int(is_running)
+
+
+@pytest.mark.parametrize("state", OPEN)
+async def test_a_resume_gives_at_least_a_day_from_now(ledger: Bench, state: str) -> None:
+    request_id = await in_state(ledger, state)
+    await ledger.dispatcher.pause("prj_a")
+    await ledger.shift(request_id, 3_600)
+    before = await row(ledger, request_id)
+
+    await ledger.dispatcher.resume("prj_a")
+
+    found = await row(ledger, request_id)
+    is_running = state == "processing"
+    assert found["deadline"] == close(DAY)
+    assert found["due"] == close(before["due"] if is_running else DAY)
+    assert (found["state"], found["fence"]) == (before["state"], before["fence"])
+    assert found["not_before"] == close(before["not_before"])
+    assert await ledger.count("project_counters WHERE is_paused") == 0
+
+
+async def test_a_resume_takes_nothing_from_a_longer_deadline(ledger: Bench) -> None:
+    accepted = await ledger.accept(deadline=timedelta(days=3))
+    await ledger.dispatcher.pause("prj_a")
+
+    await ledger.dispatcher.resume("prj_a")
+
+    found = await row(ledger, accepted.request_id)
+    assert (found["deadline"], found["due"]) == (close(3 * DAY), close(3 * DAY))

@@ -31,7 +31,16 @@ def render() -> dict[str, Any]:
     return definitions(users)
 
 
-@pytest.mark.parametrize("event", [accounts.AccountCreated, executor.RequestsFinished])
+@pytest.mark.parametrize(
+    "event",
+    [
+        accounts.AccountCreated,
+        accounts.ProjectPaused,
+        accounts.ProjectResumed,
+        accounts.ProjectDeleted,
+        executor.RequestsFinished,
+    ],
+)
 def test_every_event_that_is_told_has_a_queue(event: type[Any]) -> None:
     keys = {b.key for b in topology.bindings() if b.exchange == topology.EVENTS}
 
@@ -48,6 +57,10 @@ def test_every_binding_joins_what_is_declared() -> None:
 def test_every_queue_has_one_that_keeps_what_it_cannot_read() -> None:
     for queue in topology.QUEUES:
         assert topology.Binding(topology.PARKED, queue.parked, queue.name) in topology.bindings()
+
+
+def test_the_queue_declared_last_is_the_one_we_can_best_do_without() -> None:
+    assert topology.queue_names()[-1] == "billing.accounts.parked"
 
 
 def test_every_queue_is_under_exactly_one_policy() -> None:
@@ -98,7 +111,7 @@ def test_a_password_is_hashed_as_rabbitmq_does() -> None:
         (
             "executor",
             {"reqrun.work", "reqrun.events", "reqrun.parked"},
-            {"work.first", "work.rest"},
+            {"work.first", "work.rest", "executor.projects"},
         ),
         ("accounts", {"reqrun.events"}, set[str]()),
         (

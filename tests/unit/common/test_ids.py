@@ -1,8 +1,9 @@
 import re
+from datetime import UTC, datetime
 
 import pytest
 
-from libs.common.ids import is_id, new_id
+from libs.common.ids import is_id, lowest_id, new_id
 
 
 def test_an_id_is_url_safe_and_of_fixed_length() -> None:
@@ -36,3 +37,17 @@ def test_only_an_id_of_its_prefix_is_one() -> None:
         "rr_" + "u" * 26,
     ):
         assert not is_id("rr", text)
+
+
+def test_the_lowest_id_of_a_moment_parts_what_is_older_from_what_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    moment = datetime(2026, 11, 22, 12, 0, 0, 5_000, tzinfo=UTC)
+    nanoseconds = int(moment.timestamp() * 1_000) * 1_000_000
+
+    monkeypatch.setattr("time.time_ns", lambda: nanoseconds - 1)
+    older = [new_id("rr") for _ in range(50)]
+    monkeypatch.setattr("time.time_ns", lambda: nanoseconds)
+    others = [new_id("rr") for _ in range(50)]
+
+    assert max(older) < lowest_id("rr", moment) < min(others)
