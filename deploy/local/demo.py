@@ -32,6 +32,8 @@ class Demo(msgspec.Struct, frozen=True, kw_only=True):
     test_key: str
     live_key: str
     drop_in_key: str
+    signed_key: str
+    signing_secret: str
     free_key: str
     provider_url: str
 
@@ -63,9 +65,12 @@ def chosen_provider(environ: Mapping[str, str]) -> Provider | None:
 
 
 def seeded(folder: Path) -> Seeded | None:
-    """What an earlier start made."""
+    """What an earlier start made; None also where an older version made it, without all keys."""
     file = folder / "demo.json"
-    return msgspec.json.decode(file.read_bytes(), type=Seeded) if file.exists() else None
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Seeded) if file.exists() else None
+    except msgspec.ValidationError:
+        return None
 
 
 def open_hosts(folder: Path, chosen: Provider | None) -> dict[str, str]:
@@ -119,6 +124,8 @@ def write_environment(stack: Stack, demo: Demo) -> Path:
         "REQRUN_API_KEY": demo.test_key,
         "REQRUN_LIVE_API_KEY": demo.live_key,
         "REQRUN_DROP_IN_API_KEY": demo.drop_in_key,
+        "REQRUN_SIGNED_API_KEY": demo.signed_key,
+        "REQRUN_SIGNING_SECRET": demo.signing_secret,
         "REQRUN_FREE_API_KEY": demo.free_key,
         "REQRUN_SIMULATOR_URL": f"{stack.url('simulator')}/v1",
         "REQRUN_POSTGRESQL_URL": stack.postgresql.url,

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import msgspec
 
+from deploy.keys.material import Material, privates
 from deploy.local import keys, places
 from deploy.local.ports import free_ports, is_free
 from deploy.local.processes import PUBLIC, Process
 from deploy.local.programs import Program
-from libs.common.crypto import SealingKey
 from libs.common.settings import PREFIX
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,7 +63,7 @@ class Site:
         self.logs = self.folder / "logs"
         self.logs.mkdir(mode=0o700, exist_ok=True)
         self.data = places.server_folder(self.folder / "data")
-        self.keys = keys.load_or_make(self.folder / "secrets.json")
+        self.keys = keys.load_or_make(self.folder)
         self.ports = Ports(self.folder / "ports.json", preferred_ports)
         self._settings = settings
 
@@ -92,27 +92,27 @@ class Site:
 
     def _facts(self) -> dict[str, object]:
         """What the templates of processes.py may name."""
-        made = self.keys
-        executor, data_plane = (
-            SealingKey.from_text(made.executor_sealing),
-            SealingKey.from_text(made.data_plane_sealing),
-        )
-        public = msgspec.json.encode(made.service_public_keys).decode()
         return {
             "port": self.ports,
-            "password": {**made.servers, **made.services},
-            "owner": made.owners,
-            "key": {
-                **{name: key.private for name, key in made.service_keys.items()},
-                **{f"{name}_id": key.key_id for name, key in made.service_keys.items()},
-                "service_public_keys": public,
-                "pepper": made.pepper,
-                "executor_sealing": made.executor_sealing,
-                "executor_public": executor.public_text(),
-                "data_plane": made.data_plane_sealing,
-                "data_plane_public": data_plane.public_text(),
-            },
+            "password": {**self.keys.servers, **self.keys.services},
+            "owner": self.keys.owners,
+            "key": _key_facts(self.keys.material),
         }
+
+
+def _key_facts(made: Material) -> dict[str, str]:
+    return {
+        **{name: key.private for name, key in made.services.items()},
+        **{f"{name}_id": key.key_id for name, key in made.services.items()},
+        "service_public_keys": msgspec.json.encode(made.service_public_keys).decode(),
+        "pepper": made.peppers[0].secret,
+        "pepper_id": str(made.peppers[0].id),
+        "older_peppers": made.older_peppers,
+        "executor_sealing": privates(made.executor),
+        "executor_public": made.executor[0].public,
+        "data_plane": privates(made.data_plane),
+        "data_plane_public": made.data_plane[0].public,
+    }
 
 
 def port_name(process: str, setting: str) -> str:

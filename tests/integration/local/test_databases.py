@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.keys.material import SERVICES
 from deploy.local import databases, keys
 from deploy.local.programs import Program, ProgramFailed, run_once
 from deploy.local.servers.postgresql import PostgreSql, binaries
@@ -13,7 +14,7 @@ from tests.support import servers
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> keys.Keys:
-    return keys.load_or_make(tmp_path_factory.mktemp("keys") / "secrets.json")
+    return keys.load_or_make(tmp_path_factory.mktemp("keys"))
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,7 @@ def test_without_a_grant_of_the_migrations_a_service_reads_nothing(
         as_role(service(server, made, "gateway", "requests"), "SELECT * FROM kept")
 
 
-@pytest.mark.parametrize("name", keys.SERVICES)
+@pytest.mark.parametrize("name", SERVICES)
 def test_a_service_cannot_enter_a_database_of_others(
     server: PostgreSql, made: keys.Keys, name: str
 ) -> None:
@@ -75,6 +76,6 @@ def test_a_service_cannot_enter_a_database_of_others(
 
 
 def test_a_wrong_password_is_refused(server: PostgreSql, tmp_path: Path) -> None:
-    other = keys.load_or_make(tmp_path / "secrets.json")
+    other = keys.load_or_make(tmp_path)
     with pytest.raises(ProgramFailed, match="password authentication failed"):
         as_role(service(server, other, "billing", "billing"), "SELECT 1")

@@ -6,7 +6,13 @@ import pytest
 from deploy.local.demo import OPENAI_URL, Demo, Provider, Seeded, chosen_provider, open_hosts
 
 DEMO = Demo(
-    test_key="t", live_key="l", drop_in_key="d", free_key="f", provider_url="http://127.0.0.1:1/v1"
+    test_key="t",
+    live_key="l",
+    drop_in_key="d",
+    signed_key="s",
+    signing_secret="secret",
+    free_key="f",
+    provider_url="http://127.0.0.1:1/v1",
 )
 
 

@@ -4,10 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local import keys
+from deploy.keys import folder
+from deploy.keys.material import SERVICES
 from deploy.local.ports import free_ports, is_free
 from deploy.local.processes import MIGRATIONS, PROCESSES, SEED
 from deploy.local.site import Ports, Site
+from libs.common.settings import Secret, load
+from services.accounts.settings import Settings as AccountsSettings
+from services.executor.settings import DispatcherSettings
+from services.executor.settings import Settings as ExecutorSettings
+from services.gateway.settings import Settings as GatewaySettings
 
 
 @pytest.fixture
@@ -25,16 +31,50 @@ def test_every_template_of_every_process_can_be_filled(site: Site) -> None:
         assert environment["REQRUN_BACKOFF_SCALE"] == "0.1"
 
 
+def test_the_processes_can_start_with_what_they_get(site: Site) -> None:
+    environments = {process.name: site.program(process).environment for process in PROCESSES}
+
+    worker = load(ExecutorSettings, environments["executor"])
+    assert worker.sealing_keys.reveal() == site.keys.material.executor[0].private
+    load(DispatcherSettings, environments["dispatcher"])
+    accounts = load(AccountsSettings, environments["accounts"])
+    assert accounts.api_key_pepper_id == 1
+    assert load(GatewaySettings, environments["gateway"]).api_key_older_peppers.reveal() == ""
+
+
+def test_after_a_rotation_gateways_and_executors_have_old_and_new_keys(site: Site) -> None:
+    for rotate in (folder.rotate_pepper, folder.rotate_executor, folder.rotate_data_plane):
+        rotate(site.folder / "keys")
+    again = Site(site.folder, {}, {})
+    made = again.keys.material
+    environments = {process.name: again.program(process).environment for process in PROCESSES}
+
+    gateway = load(GatewaySettings, environments["gateway"])
+    accounts = load(AccountsSettings, environments["accounts"])
+    worker = load(ExecutorSettings, environments["executor"])
+    assert gateway.api_key_pepper == accounts.api_key_pepper == Secret(made.peppers[0].secret)
+    assert gateway.api_key_older_peppers == Secret(made.peppers[1].secret)
+    assert accounts.api_key_pepper_id == 2
+    assert worker.sealing_keys.reveal().split(",") == [pair.private for pair in made.executor]
+    assert worker.data_plane_keys == gateway.data_plane_keys
+    assert accounts.data_plane_public_key == made.data_plane[0].public
+    assert accounts.executor_public_key == made.executor[0].public
+
+
 def test_a_service_gets_no_secret_of_another(site: Site) -> None:
     made = site.keys
     for process in PROCESSES:
         environment = "\n".join(site.program(process).environment.values())
-        others = {name for name in keys.SERVICES if name != process.service}
+        others = {name for name in SERVICES if name != process.service}
         assert not [name for name in others if made.services[name] in environment]
-        assert not [name for name in others if made.service_keys[name].private in environment]
+        assert not [name for name in others if made.material.services[name].private in environment]
         assert not [name for name, owner in made.owners.items() if owner in environment]
     accounts = next(p for p in PROCESSES if p.name == "accounts")
-    assert made.executor_sealing not in "".join(site.program(accounts).environment.values())
+    environment = "".join(site.program(accounts).environment.values())
+    assert made.material.executor[0].private not in environment
+    assert made.material.data_plane[0].private not in environment
+    gateway = next(p for p in PROCESSES if p.name == "gateway")
+    assert made.material.executor[0].private not in str(site.program(gateway).environment)
 
 
 def test_keys_and_ports_are_the_same_at_the_next_start(site: Site) -> None:
@@ -45,6 +85,7 @@ def test_keys_and_ports_are_the_same_at_the_next_start(site: Site) -> None:
 
 
 def test_keys_are_private(site: Site) -> None:
+    assert {file.stat().st_mode & 0o777 for file in (site.folder / "keys").iterdir()} == {0o600}
     assert (site.folder / "secrets.json").stat().st_mode & 0o777 == 0o600
     assert site.folder.stat().st_mode & 0o777 == 0o700
 
