@@ -42,7 +42,8 @@ def make_ports(settings: Settings, db: Database, clock: Clock) -> Ports:
         clock=clock,
         digest=lambda key: crypto.digest(key, pepper),
         pepper_id=settings.api_key_pepper_id,
-        seal=settings.sealing_key().seal,
+        executor_key=settings.executor_key(),
+        data_plane_key=settings.data_plane_key(),
         open_hosts=frozenset(settings.open_hosts),
         is_production=settings.env == "production",
     )

@@ -6,6 +6,7 @@
 from datetime import datetime
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     CheckConstraint,
     DateTime,
@@ -65,7 +66,11 @@ class Account(Base):
 
 
 class Project(Base):
-    """What keys, a provider connection and settings belong to. A null limit is the account's."""
+    """What keys, a provider connection and settings belong to. A null limit is the account's.
+
+    `data_key_made_at`: null until it has its data key; where that is set and the key is not there,
+    the key was destroyed, and none takes its place. `deleted_at`: it was erased.
+    """
 
     __tablename__ = "projects"
     __table_args__ = (
@@ -84,6 +89,23 @@ class Project(Base):
     retention_seconds: Mapped[int | None] = mapped_column(Integer)
     is_paused: Mapped[bool] = mapped_column(default=False)
     on_unknown_outcome: Mapped[OnUnknownOutcome] = mapped_column(String(10), default="retry")
+    allowed_addresses: Mapped[list[str]] = mapped_column(ARRAY(String(50)), default=list)
+    created_at: Mapped[datetime] = mapped_column(MOMENT)
+    data_key_made_at: Mapped[datetime | None] = mapped_column(MOMENT)
+    deleted_at: Mapped[datetime | None] = mapped_column(MOMENT)
+
+
+class SealedDataKey(Base):
+    """A project's data key, which opens only in the data plane.
+
+    A table of its own, because it is dumped apart and its dumps are kept for seven days at most:
+    who destroys the row destroys the content (decision 0009).
+    """
+
+    __tablename__ = "data_keys"
+
+    project_id: Mapped[str] = mapped_column(ID, ForeignKey(Project.id), primary_key=True)
+    sealed_key: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(MOMENT)
 
 
@@ -113,6 +135,7 @@ class ApiKey(Base):
     expires_at: Mapped[datetime | None] = mapped_column(MOMENT)
     revoked_at: Mapped[datetime | None] = mapped_column(MOMENT)
     last_used_at: Mapped[datetime | None] = mapped_column(MOMENT)
+    rotated_at: Mapped[datetime | None] = mapped_column(MOMENT)
 
 
 class ProviderConnection(Base):

@@ -5,12 +5,14 @@ from collections.abc import Callable
 import msgspec
 
 from libs.common.clock import Clock
+from libs.common.crypto import PublicSealingKey
 from libs.common.database import Database
 
 
 class Ports(msgspec.Struct, frozen=True, kw_only=True):
-    """`digest`: of an API key, under the pepper `pepper_id`. `seal`: to the executor, in a context.
+    """`digest`: of an API key, under the pepper `pepper_id`.
 
+    `executor_key` seals to executors, `data_plane_key` to gateways and executors.
     `open_hosts`: provider hosts that may be plain HTTP. `is_production`: nothing made up goes in.
     """
 
@@ -18,6 +20,7 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     digest: Callable[[str], bytes]
     pepper_id: int
-    seal: Callable[[bytes, str], bytes]
+    executor_key: PublicSealingKey
+    data_plane_key: PublicSealingKey
     open_hosts: frozenset[str]
     is_production: bool

@@ -15,16 +15,17 @@ PEPPER_BYTES: Final = 32
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """For every role of the service.
 
-    `api_key_pepper`: base64 of at least 32 random bytes, the gateway's too. `api_key_pepper_id`:
-    which pepper that is, so that it can be replaced. `executor_public_key`: base64 of an X25519
-    public key. `service_public_keys`: who may ask us, by key id. `open_hosts`: provider hosts that
-    may be plain HTTP.
+    `api_key_pepper`: base64 of at least 32 random bytes, one of the gateway's. `api_key_pepper_id`:
+    which pepper that is, so that it can be replaced. `executor_public_key`,
+    `data_plane_public_key`: base64 of X25519 public keys. `service_public_keys`: who may ask us, by
+    key id. `open_hosts`: provider hosts that may be plain HTTP.
     """
 
     database_url: Secret
     broker_url: Secret
     api_key_pepper: Secret
     executor_public_key: str
+    data_plane_public_key: str
     service_public_keys: dict[str, PublicServiceKey]
     api_key_pepper_id: int = 1
     env: Literal["local", "production"] = "production"
@@ -36,7 +37,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Find a bad key at the start, where its variable is named. Raises SettingsError."""
         self.pepper()
-        self.sealing_key()
+        self.executor_key()
+        self.data_plane_key()
 
     def pepper(self) -> bytes:
         """The pepper itself. Raises SettingsError."""
@@ -48,15 +50,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(f"REQRUN_API_KEY_PEPPER is not base64 of {PEPPER_BYTES} bytes")
         return pepper
 
-    def sealing_key(self) -> PublicSealingKey:
+    def executor_key(self) -> PublicSealingKey:
         """What provider keys are sealed with. Raises SettingsError."""
-        try:
-            return PublicSealingKey.from_text(self.executor_public_key)
-        except ValueError:
-            raise SettingsError("REQRUN_EXECUTOR_PUBLIC_KEY is not an X25519 key") from None
+        return _public_key(self.executor_public_key, "REQRUN_EXECUTOR_PUBLIC_KEY")
+
+    def data_plane_key(self) -> PublicSealingKey:
+        """What signing secrets and data keys are sealed with. Raises SettingsError."""
+        return _public_key(self.data_plane_public_key, "REQRUN_DATA_PLANE_PUBLIC_KEY")
 
 
 class MigrationSettings(msgspec.Struct, frozen=True, kw_only=True):
     """For `migrate`: the address of the database for the role that owns its tables."""
 
     migration_url: Secret
+
+
+def _public_key(text: str, variable: str) -> PublicSealingKey:
+    try:
+        return PublicSealingKey.from_text(text)
+    except ValueError:
+        raise SettingsError(f"{variable} is not an X25519 key") from None

@@ -6,7 +6,12 @@ from pathlib import Path
 import pytest
 
 from libs.common.broker.topology import QUEUES
-from libs.common.contracts.accounts import AccountCreated
+from libs.common.contracts.accounts import (
+    AccountCreated,
+    ProjectDeleted,
+    ProjectPaused,
+    ProjectResumed,
+)
 from libs.common.contracts.event import Event, decoder, encode, routing_key
 from libs.common.contracts.executor import FinishedRequest, RequestsFinished, TokenUsage
 
@@ -14,6 +19,9 @@ GOLDEN = Path(__file__).parent / "golden"
 
 EVENTS: tuple[Event, ...] = (
     AccountCreated(account_id="acc_01jd0000000000000000000000"),
+    ProjectPaused(project_id="prj_01jd0000000000000000000000"),
+    ProjectResumed(project_id="prj_01jd0000000000000000000000"),
+    ProjectDeleted(project_id="prj_01jd0000000000000000000000"),
     RequestsFinished(
         requests=(
             FinishedRequest(

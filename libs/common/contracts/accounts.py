@@ -21,6 +21,24 @@ class AccountCreated(Event, frozen=True, kw_only=True, tag="account.created"):
     account_id: str
 
 
+class ProjectPaused(Event, frozen=True, kw_only=True, tag="project.paused"):
+    """No new attempt of this project starts until it is resumed; nothing of it expires."""
+
+    project_id: str
+
+
+class ProjectResumed(Event, frozen=True, kw_only=True, tag="project.resumed"):
+    """It goes on."""
+
+    project_id: str
+
+
+class ProjectDeleted(Event, frozen=True, kw_only=True, tag="project.deleted"):
+    """Its data key is destroyed, its API keys are revoked; what is open is to be cancelled."""
+
+    project_id: str
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What a plan and a project's own settings allow."""
 
@@ -34,9 +52,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 class KeyContext(msgspec.Struct, frozen=True, kw_only=True):
     """All the gateway needs to know about the holder of an API key.
 
-    `digest`: hex. `connection_id`: the project's provider connection; None until it has one (a test
-    key needs none). `on_unknown_outcome`: what follows a call whose outcome nobody knows.
-    `retention_seconds`: how long bodies are kept. Sealed values open only in the data plane.
+    `digest`: hex, under the newest pepper that was asked with. `connection_id`: the project's
+    provider connection; None until it has one (a test key needs none). `on_unknown_outcome`: what
+    follows a call whose outcome nobody knows. `retention_seconds`: how long bodies are kept. Sealed
+    values open only in the data plane. `allowed_addresses`: networks (CIDR) that calls may come
+    from; none means all.
     """
 
     digest: str
@@ -48,17 +68,28 @@ class KeyContext(msgspec.Struct, frozen=True, kw_only=True):
     is_drop_in: bool
     needs_signature: bool
     sealed_signing_secret: bytes | None
-    sealed_data_key: bytes | None
+    sealed_data_key: bytes
     connection_id: str | None
     on_unknown_outcome: OnUnknownOutcome
     retention_seconds: int
     limits: Limits
+    allowed_addresses: tuple[str, ...] = ()
+
+
+class KeyDigests(msgspec.Struct, frozen=True):
+    """One API key's digests in hex: under the newest pepper, and under older ones.
+
+    A key found by an older digest is stored under the newest from then on.
+    """
+
+    digest: str
+    older: tuple[str, ...] = ()
 
 
 class ResolveKeysQuestion(msgspec.Struct, frozen=True):
-    """Digests in hex, at most MAX_DIGESTS."""
+    """At most MAX_DIGESTS keys."""
 
-    digests: tuple[str, ...]
+    keys: tuple[KeyDigests, ...]
 
 
 class ResolveKeysAnswer(msgspec.Struct, frozen=True):
@@ -67,20 +98,53 @@ class ResolveKeysAnswer(msgspec.Struct, frozen=True):
     contexts: tuple[KeyContext, ...]
 
 
-class ProviderConnectionAnswer(msgspec.Struct, frozen=True, kw_only=True):
+class SealedConnection(msgspec.Struct, frozen=True, kw_only=True):
     """Where a project's live requests go. `sealed_key` opens only in an executor."""
 
     connection_id: str
-    project_id: str
     base_url: str
     sealed_key: bytes
 
 
+class ProviderConnectionAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What an executor needs of a project. `connection`: None until it has one.
+
+    `sealed_data_key` opens in the data plane: gateways and executors.
+    """
+
+    project_id: str
+    sealed_data_key: bytes
+    connection: SealedConnection | None
+
+
+class ProjectStandingAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """How a project stands now: an event about it may come late, twice, or after a later one."""
+
+    project_id: str
+    is_paused: bool
+    is_deleted: bool
+
+
+def project_standing_path(project_id: str) -> str:
+    """`GET` here answers ProjectStandingAnswer, or 404 where there never was such a project."""
+    return f"/internal/projects/{project_id}/standing"
+
+
 def provider_connection_path(project_id: str) -> str:
-    """`GET` here answers ProviderConnectionAnswer, or 404 where the project has none."""
+    """`GET` here answers ProviderConnectionAnswer, or 404 where there is no such project."""
     return f"/internal/projects/{project_id}/provider-connection"
 
 
 def provider_key_context(connection_id: str, project_id: str) -> str:
     """The HPKE `info` of a sealed provider key: table, column, row, project (decision 0005)."""
     return f"provider_connections/sealed_key/{connection_id}/{project_id}"
+
+
+def signing_secret_context(key_id: str, project_id: str) -> str:
+    """The HPKE `info` of a sealed signing secret."""
+    return f"api_keys/sealed_signing_secret/{key_id}/{project_id}"
+
+
+def data_key_context(project_id: str) -> str:
+    """The HPKE `info` of a sealed data key."""
+    return f"data_keys/sealed_key/{project_id}/{project_id}"

@@ -6,6 +6,7 @@ import msgspec
 
 from services.accounts.models import Account, ApiKey, AuditEvent, Project, ProviderConnection
 from services.accounts.use_cases.accounts import AccountOverview, ProjectOverview
+from services.accounts.use_cases.keys import IssuedKey
 
 
 class AccountView(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +42,7 @@ class ProjectView(msgspec.Struct, frozen=True, kw_only=True):
     is_paused: bool
     on_unknown_outcome: str
     created_at: datetime
+    deleted_at: datetime | None
 
     @classmethod
     def of(cls, row: Project) -> "ProjectView":
@@ -78,10 +80,16 @@ class ApiKeyView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IssuedKeyView(msgspec.Struct, frozen=True):
-    """A new key, the only time it is shown."""
+    """A new key, the only time it is shown. `signing_secret`: of a key for signed requests."""
 
     id: str
     key: str
+    signing_secret: str | None
+
+    @classmethod
+    def of(cls, issued: IssuedKey) -> "IssuedKeyView":
+        """From the use case's answer."""
+        return cls(issued.id, issued.text, issued.signing_secret)
 
 
 class ConnectionView(msgspec.Struct, frozen=True, kw_only=True):

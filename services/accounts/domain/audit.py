@@ -14,7 +14,12 @@ class Change(StrEnum):
 
     ACCOUNT_CREATED = "account.created"
     PROJECT_CREATED = "project.created"
+    PROJECT_SET = "project.set"
+    PROJECT_PAUSED = "project.paused"
+    PROJECT_RESUMED = "project.resumed"
+    PROJECT_DELETED = "project.deleted"
     API_KEY_ISSUED = "api_key.issued"
+    API_KEY_ROTATED = "api_key.rotated"
     API_KEY_REVOKED = "api_key.revoked"
     PROVIDER_CONNECTION_SET = "provider_connection.set"
 

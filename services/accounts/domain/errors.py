@@ -21,12 +21,6 @@ class ApiKeyNotFound(NotFound):
     code = "api_key_not_found"
 
 
-class ProviderConnectionNotFound(NotFound):
-    """The project has no provider connection."""
-
-    code = "no_provider_connection"
-
-
 class InvalidName(InvalidInput):
     """A name nobody could read."""
 
@@ -45,6 +39,24 @@ class InvalidProviderKey(InvalidInput):
     code = "invalid_provider_key"
 
 
+class InvalidOverlap(InvalidInput):
+    """Old and new key would both be good for longer than anybody needs to change over."""
+
+    code = "invalid_overlap"
+
+
+class InvalidProjectSettings(InvalidInput):
+    """A limit of nothing, or no change at all."""
+
+    code = "invalid_project_settings"
+
+
+class InvalidSealingKeys(InvalidInput):
+    """The private keys at hand are none, or do not fit the public ones in the settings."""
+
+    code = "invalid_sealing_keys"
+
+
 class InvalidExpiry(InvalidInput):
     """A key that would be expired from its first moment, or never in practice."""
 
@@ -61,6 +73,18 @@ class DemoForbidden(Forbidden):
     """Demo keys have no place in production."""
 
     code = "demo_forbidden"
+
+
+class ApiKeyEnded(Conflict):
+    """The API key is revoked, expired or rotated: there is nothing left to hand over."""
+
+    code = "api_key_ended"
+
+
+class ErasureNotConfirmed(Conflict):
+    """Nobody said yes to what cannot be undone."""
+
+    code = "erasure_not_confirmed"
 
 
 class DemoExists(Conflict):

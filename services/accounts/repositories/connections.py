@@ -1,6 +1,6 @@
 """Provider connections in the database."""
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -33,3 +33,9 @@ class ConnectionRepository:
         """The project's connection."""
         query = select(ProviderConnection).where(ProviderConnection.project_id == project_id)
         return (await self._tx.scalars(query)).first()
+
+    async def remove(self, project_id: str) -> None:
+        """The project has no provider any more, and we have no key of it."""
+        await self._tx.execute(
+            delete(ProviderConnection).where(ProviderConnection.project_id == project_id)
+        )

@@ -8,16 +8,25 @@ from sqlalchemy import and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.accounts.domain.errors import ApiKeyNotFound
-from services.accounts.models import Account, ApiKey, Project, ProviderConnection
+from services.accounts.models import Account, ApiKey, Project, ProviderConnection, SealedDataKey
 
 
 class HeldKey(NamedTuple):
-    """A key that is good now, with all that it leads to."""
+    """A key that is good now, with all that it leads to. `sealed_data_key`: None where none is."""
 
     key: ApiKey
     project: Project
     account: Account
     connection_id: str | None
+    sealed_data_key: bytes | None
+
+
+class Renewal(NamedTuple):
+    """A key that was found by its digest under an older pepper: what is stored in its place."""
+
+    key_id: str
+    old: bytes
+    new: bytes
 
 
 class ApiKeyRepository:
@@ -32,12 +41,15 @@ class ApiKeyRepository:
         self._tx.add(key)
         await self._tx.flush()
 
+    async def get(self, key_id: str) -> ApiKey:
+        """The key. Raises ApiKeyNotFound."""
+        return _found(await self._tx.get(ApiKey, key_id))
+
     async def lock(self, key_id: str) -> ApiKey:
         """The key, nobody else's to change until the end. Raises ApiKeyNotFound."""
-        found = await self._tx.get(ApiKey, key_id, with_for_update=True)
-        if found is None:
-            raise ApiKeyNotFound("There is no API key with this id.")
-        return found
+        return _found(
+            await self._tx.get(ApiKey, key_id, with_for_update=True, populate_existing=True)
+        )
 
     async def list_of(self, project_id: str) -> list[ApiKey]:
         """The project's keys, oldest first, revoked ones included."""
@@ -53,10 +65,11 @@ class ApiKeyRepository:
             ApiKey.revoked_at.is_(None), or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now)
         )
         query = (
-            select(ApiKey, Project, Account, ProviderConnection.id)
+            select(ApiKey, Project, Account, ProviderConnection.id, SealedDataKey.sealed_key)
             .join(Project, Project.id == ApiKey.project_id)
             .join(Account, Account.id == Project.account_id)
             .outerjoin(ProviderConnection, ProviderConnection.project_id == Project.id)
+            .outerjoin(SealedDataKey, SealedDataKey.project_id == Project.id)
             .where(ApiKey.digest.in_(digests), is_good)
         )
         return [HeldKey(*row) for row in (await self._tx.execute(query)).all()]
@@ -70,3 +83,28 @@ class ApiKeyRepository:
             .values(last_used_at=now)
             .execution_options(synchronize_session=False)
         )
+
+    async def renew_digests(self, renewals: Sequence[Renewal], *, pepper_id: int) -> None:
+        """Store them under the newest pepper; what somebody else has changed stays as it is."""
+        for renewal in sorted(renewals):
+            await self._tx.execute(
+                update(ApiKey)
+                .where(ApiKey.id == renewal.key_id, ApiKey.digest == renewal.old)
+                .values(digest=renewal.new, pepper_id=pepper_id)
+                .execution_options(synchronize_session=False)
+            )
+
+    async def revoke_all(self, project_id: str, *, at: datetime) -> None:
+        """End every key of the project that has not ended yet."""
+        await self._tx.execute(
+            update(ApiKey)
+            .where(ApiKey.project_id == project_id, ApiKey.revoked_at.is_(None))
+            .values(revoked_at=at)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def _found(key: ApiKey | None) -> ApiKey:
+    if key is None:
+        raise ApiKeyNotFound("There is no API key with this id.")
+    return key

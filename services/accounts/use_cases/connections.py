@@ -4,7 +4,11 @@ from datetime import datetime
 
 import msgspec
 
-from libs.common.contracts.accounts import ProviderConnectionAnswer, provider_key_context
+from libs.common.contracts.accounts import (
+    ProviderConnectionAnswer,
+    SealedConnection,
+    provider_key_context,
+)
 from libs.common.ids import new_id
 from libs.common.settings import Secret
 from services.accounts.domain.audit import Change, Entry
@@ -13,12 +17,14 @@ from services.accounts.domain.connections import (
     check_provider_key,
     provider_key_hint,
 )
-from services.accounts.domain.errors import ProviderConnectionNotFound
+from services.accounts.domain.errors import ProjectNotFound
 from services.accounts.models import ProviderConnection
 from services.accounts.ports import Ports
 from services.accounts.repositories.audit import AuditRepository
 from services.accounts.repositories.connections import ConnectionRepository
+from services.accounts.repositories.data_keys import DataKeyRepository
 from services.accounts.repositories.projects import ProjectRepository
+from services.accounts.use_cases import data_keys
 
 
 class NewConnection(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +44,7 @@ async def put(ports: Ports, wish: NewConnection, *, actor: str) -> ProviderConne
     now = ports.clock.now()
     connection = _new_connection(ports, wish, now)
     async with ports.db.transaction() as tx:
-        project = await ProjectRepository(tx).get(wish.project_id)
+        project = await ProjectRepository(tx).hold(wish.project_id)
         await ConnectionRepository(tx).put(connection)
         entry = Entry(
             what=Change.PROVIDER_CONNECTION_SET,
@@ -52,15 +58,28 @@ async def put(ports: Ports, wish: NewConnection, *, actor: str) -> ProviderConne
 
 
 async def show(ports: Ports, project_id: str) -> ProviderConnectionAnswer:
-    """The connection as executors take it. Raises ProjectNotFound, ProviderConnectionNotFound."""
+    """What executors need of a project.
+
+    Raises ProjectNotFound, also where its data key was destroyed: nothing of it can be run.
+    """
     async with ports.db.transaction() as tx:
         project = await ProjectRepository(tx).get(project_id)
         connection = await ConnectionRepository(tx).find(project_id)
-    if connection is None:
-        raise ProviderConnectionNotFound("This project has no provider connection yet.")
+        data_key = await DataKeyRepository(tx).find(project_id)
+    if data_key is None and project.data_key_made_at is None:
+        data_key = await data_keys.find_or_make(ports, project_id)
+    if data_key is None:
+        raise ProjectNotFound("This project was erased.")
     return ProviderConnectionAnswer(
-        connection_id=connection.id,
         project_id=project.id,
+        sealed_data_key=data_key,
+        connection=None if connection is None else _sealed(connection),
+    )
+
+
+def _sealed(connection: ProviderConnection) -> SealedConnection:
+    return SealedConnection(
+        connection_id=connection.id,
         base_url=connection.base_url,
         sealed_key=connection.sealed_key,
     )
@@ -74,7 +93,7 @@ def _new_connection(ports: Ports, wish: NewConnection, now: datetime) -> Provide
         id=connection_id,
         project_id=wish.project_id,
         base_url=check_base_url(wish.base_url, ports.open_hosts),
-        sealed_key=ports.seal(key.encode(), context),
+        sealed_key=ports.executor_key.seal(key.encode(), context),
         key_hint=provider_key_hint(key),
         created_at=now,
         updated_at=now,

@@ -32,6 +32,8 @@ class Demo(msgspec.Struct, frozen=True, kw_only=True):
     test_key: str
     live_key: str
     drop_in_key: str
+    signed_key: str
+    signing_secret: str
     free_account_id: str
     free_project_id: str
     free_key: str
@@ -50,12 +52,15 @@ async def seed(ports: Ports, provider: Provider, *, is_again: bool) -> Demo:
         raise DemoExists("The demo is there. Use --again for new keys, which ends the old ones.")
     demo = await _project(ports, DEMO, PlanName.OPERATOR, provider)
     free = await _project(ports, FREE, PlanName.FREE, provider)
+    signed = await _issue(ports, demo, "test", Purpose.SIGNED)
     return Demo(
         account_id=demo.account_id,
         project_id=demo.id,
         test_key=await _key(ports, demo, "test", Purpose.OWN_CODE),
         live_key=await _key(ports, demo, "live", Purpose.OWN_CODE),
         drop_in_key=await _key(ports, demo, "live", Purpose.STOCK_SDK),
+        signed_key=signed.text,
+        signing_secret=signed.signing_secret or "",
         free_account_id=free.account_id,
         free_project_id=free.id,
         free_key=await _key(ports, free, "live", Purpose.OWN_CODE),
@@ -78,10 +83,14 @@ async def _project(ports: Ports, name: str, plan: PlanName, provider: Provider) 
 
 
 async def _key(ports: Ports, project: Project, mode: Mode, purpose: Purpose) -> str:
+    return (await _issue(ports, project, mode, purpose)).text
+
+
+async def _issue(ports: Ports, project: Project, mode: Mode, purpose: Purpose) -> keys.IssuedKey:
     """A new key of this kind, in the place of the ones the demo had."""
     name = f"demo {mode} {purpose}"
     for old in await keys.list_of(ports, project.id):
         if old.name == name and old.revoked_at is None:
             await keys.revoke(ports, old.id, actor=OPERATOR)
     wish = NewKey(project_id=project.id, mode=mode, name=name, purpose=purpose)
-    return (await keys.issue(ports, wish, actor=OPERATOR)).text
+    return await keys.issue(ports, wish, actor=OPERATOR)

@@ -1,50 +1,82 @@
-"""API keys: issue, revoke, list, and tell gateways whose a key is."""
+"""API keys: issue, rotate, revoke, list. `key_contexts` tells gateways whose a key is."""
 
+import secrets
+import string
 from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
 
-from libs.common.contracts.accounts import MAX_DIGESTS, KeyContext, Limits
+from libs.common.contracts.accounts import signing_secret_context
 from libs.common.crypto import issue_api_key
 from libs.common.ids import new_id
 from services.accounts.domain.audit import Change, Entry
+from services.accounts.domain.errors import ApiKeyEnded
 from services.accounts.domain.keys import (
     SHOWN_END,
     SHOWN_PREFIX,
     NewKey,
     Purpose,
     check_life,
-    parse_digests,
+    check_overlap,
 )
 from services.accounts.domain.names import check_name
-from services.accounts.domain.plans import Plan, ProjectLimits, effective
-from services.accounts.models import Account, ApiKey
+from services.accounts.models import ApiKey
 from services.accounts.ports import Ports
 from services.accounts.repositories.audit import AuditRepository
-from services.accounts.repositories.keys import ApiKeyRepository, HeldKey
+from services.accounts.repositories.keys import ApiKeyRepository
 from services.accounts.repositories.projects import ProjectRepository
 
-USE_NOTED_EVERY: Final = timedelta(minutes=1)
+SECRET_PREFIX: Final = "reqrun_secret_"  # noqa: S105  # what comes before the secret itself
+_SECRET_LENGTH: Final = 43  # characters of base62 that hold 256 bits
+_BASE62: Final = string.digits + string.ascii_letters
 
 
 class IssuedKey(msgspec.Struct, frozen=True):
-    """A new key. `text` is the key itself: this is the only time it can be seen."""
+    """A new key. `text` is the key itself: this is the only time it can be seen.
+
+    So is `signing_secret`, which only a key for signed requests has.
+    """
 
     id: str
     text: str
+    signing_secret: str | None = None
 
 
 async def issue(ports: Ports, wish: NewKey, *, actor: str) -> IssuedKey:
     """Make a key. Raises ProjectNotFound, InvalidName, InvalidExpiry."""
-    now, text = ports.clock.now(), issue_api_key(wish.mode)
-    key = _new_key(ports, wish, text, now)
+    now = ports.clock.now()
+    key, issued = _new_key(ports, wish, now)
     async with ports.db.transaction() as tx:
-        project = await ProjectRepository(tx).get(wish.project_id)
+        project = await ProjectRepository(tx).hold(wish.project_id)
         await ApiKeyRepository(tx).add(key)
         entry = _entry(Change.API_KEY_ISSUED, key, project.account_id, actor)
         AuditRepository(tx).add(entry, at=now)
-    return IssuedKey(key.id, text)
+    return issued
+
+
+async def rotate(ports: Ports, key_id: str, overlap: timedelta, *, actor: str) -> IssuedKey:
+    """A new key like this one, which ends after `overlap`, or earlier if it was to end earlier.
+
+    The new one lives as long as the old one was made for, and has a signing secret of its own.
+    A key is rotated once.
+    Raises ApiKeyNotFound, ApiKeyEnded, InvalidOverlap.
+    """
+    now, overlap = ports.clock.now(), check_overlap(overlap)
+    async with ports.db.transaction() as tx:
+        keys, audit = ApiKeyRepository(tx), AuditRepository(tx)
+        found = await keys.get(key_id)
+        # The project before its key, as in an erasure: so the two never wait for each other.
+        project = await ProjectRepository(tx).hold(found.project_id)
+        old = await keys.lock(key_id)
+        _check_good(old, now)
+        new, issued = _new_key(ports, _same_as(old), now)
+        await keys.add(new)
+        old.rotated_at = now
+        old.expires_at = min(old.expires_at or now + overlap, now + overlap)
+        for what, key in ((Change.API_KEY_ROTATED, old), (Change.API_KEY_ISSUED, new)):
+            audit.add(_entry(what, key, project.account_id, actor), at=now)
+    return issued
 
 
 async def revoke(ports: Ports, key_id: str, *, actor: str) -> ApiKey:
@@ -70,22 +102,13 @@ async def list_of(ports: Ports, project_id: str) -> list[ApiKey]:
         return await ApiKeyRepository(tx).list_of(project_id)
 
 
-async def resolve(ports: Ports, digests: tuple[str, ...]) -> tuple[KeyContext, ...]:
-    """Contexts of the keys that are good now; others are absent. Raises InvalidDigests."""
-    wanted, now = parse_digests(digests, MAX_DIGESTS), ports.clock.now()
-    async with ports.db.transaction() as tx:
-        keys = ApiKeyRepository(tx)
-        held = await keys.resolve(wanted, now=now)
-        unnoted = [one.key.id for one in held if _is_unnoted(one.key, now)]
-        if unnoted:
-            await keys.mark_used(unnoted, now=now)
-    return tuple(_context(one) for one in held)
-
-
-def _new_key(ports: Ports, wish: NewKey, text: str, now: datetime) -> ApiKey:
-    life = check_life(wish.life)
-    return ApiKey(
-        id=new_id("key"),
+def _new_key(ports: Ports, wish: NewKey, now: datetime) -> tuple[ApiKey, IssuedKey]:
+    """The row, and what is shown once."""
+    life, text = check_life(wish.life), issue_api_key(wish.mode)
+    is_signed = wish.purpose is Purpose.SIGNED
+    issued = IssuedKey(new_id("key"), text, _new_secret() if is_signed else None)
+    key = ApiKey(
+        id=issued.id,
         project_id=wish.project_id,
         name=check_name(wish.name),
         mode=wish.mode,
@@ -95,9 +118,40 @@ def _new_key(ports: Ports, wish: NewKey, text: str, now: datetime) -> ApiKey:
         prefix=text[:SHOWN_PREFIX],
         last_four=text[-SHOWN_END:],
         is_drop_in=wish.purpose is Purpose.STOCK_SDK,
-        needs_signature=False,
+        needs_signature=is_signed,
+        sealed_signing_secret=_sealed_secret(ports, wish.project_id, issued),
         created_at=now,
         expires_at=None if life is None else now + life,
+    )
+    return key, issued
+
+
+def _new_secret() -> str:
+    return SECRET_PREFIX + "".join(secrets.choice(_BASE62) for _ in range(_SECRET_LENGTH))
+
+
+def _sealed_secret(ports: Ports, project_id: str, issued: IssuedKey) -> bytes | None:
+    if issued.signing_secret is None:
+        return None
+    context = signing_secret_context(issued.id, project_id)
+    return ports.data_plane_key.seal(issued.signing_secret.encode(), context)
+
+
+def _check_good(key: ApiKey, now: datetime) -> None:
+    if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= now):
+        raise ApiKeyEnded("This API key has ended. Issue a new one.")
+    if key.rotated_at is not None:
+        raise ApiKeyEnded("This API key was rotated already. Rotate the one that took its place.")
+
+
+def _same_as(key: ApiKey) -> NewKey:
+    life = None if key.expires_at is None else key.expires_at - key.created_at
+    return NewKey(
+        project_id=key.project_id,
+        mode=key.mode,
+        name=key.name,
+        purpose=Purpose(key.purpose),
+        life=life,
     )
 
 
@@ -109,46 +163,3 @@ def _entry(what: Change, key: ApiKey, account_id: str, actor: str) -> Entry:
         subject_id=key.id,
         actor=actor,
     )
-
-
-def _is_unnoted(key: ApiKey, now: datetime) -> bool:
-    return key.last_used_at is None or key.last_used_at <= now - USE_NOTED_EVERY
-
-
-def _context(held: HeldKey) -> KeyContext:
-    key, project, account = held.key, held.project, held.account
-    allowed = effective(
-        _plan_of(account),
-        ProjectLimits(
-            requests_per_minute=project.requests_per_minute,
-            running=project.running,
-            retention_seconds=project.retention_seconds,
-        ),
-    )
-    return KeyContext(
-        digest=key.digest.hex(),
-        key_id=key.id,
-        project_id=project.id,
-        account_id=account.id,
-        mode=key.mode,
-        is_suspended=account.is_suspended,
-        is_drop_in=key.is_drop_in,
-        needs_signature=key.needs_signature,
-        sealed_signing_secret=key.sealed_signing_secret,
-        sealed_data_key=None,
-        connection_id=held.connection_id,
-        on_unknown_outcome=project.on_unknown_outcome,
-        retention_seconds=int(allowed.retention.total_seconds()),
-        limits=allowed.limits,
-    )
-
-
-def _plan_of(account: Account) -> Plan:
-    limits = Limits(
-        requests_per_minute=account.requests_per_minute,
-        pending=account.pending,
-        requests_per_month=account.requests_per_month,
-        running=account.running,
-        body_bytes=account.body_bytes,
-    )
-    return Plan(limits, timedelta(seconds=account.retention_seconds))

@@ -1,13 +1,26 @@
-"""Projects: make one, find one."""
+"""Projects: make one, find one, set, pause, resume and erase it."""
 
+from libs.common import outbox
+from libs.common.contracts.accounts import (
+    ProjectDeleted,
+    ProjectPaused,
+    ProjectResumed,
+    ProjectStandingAnswer,
+)
 from libs.common.ids import new_id
 from services.accounts.domain.audit import Change, Entry
+from services.accounts.domain.errors import ErasureNotConfirmed
 from services.accounts.domain.names import check_name
+from services.accounts.domain.projects import ProjectSettings, check_settings
 from services.accounts.models import Project
 from services.accounts.ports import Ports
 from services.accounts.repositories.accounts import AccountRepository
 from services.accounts.repositories.audit import AuditRepository
+from services.accounts.repositories.connections import ConnectionRepository
+from services.accounts.repositories.data_keys import DataKeyRepository
+from services.accounts.repositories.keys import ApiKeyRepository
 from services.accounts.repositories.projects import ProjectRepository
+from services.accounts.use_cases import data_keys
 
 
 async def create(ports: Ports, account_id: str, name: str, *, actor: str) -> Project:
@@ -20,22 +33,103 @@ async def create(ports: Ports, account_id: str, name: str, *, actor: str) -> Pro
         is_paused=False,
         on_unknown_outcome="retry",
         created_at=now,
-    )
-    entry = Entry(
-        what=Change.PROJECT_CREATED,
-        account_id=account_id,
-        project_id=project.id,
-        subject_id=project.id,
-        actor=actor,
+        data_key_made_at=now,
     )
     async with ports.db.transaction() as tx:
         await AccountRepository(tx).get(account_id)
         await ProjectRepository(tx).add(project)
-        AuditRepository(tx).add(entry, at=now)
+        await DataKeyRepository(tx).add(data_keys.new(ports, project.id, now))
+        AuditRepository(tx).add(_entry(Change.PROJECT_CREATED, project, actor), at=now)
     return project
 
 
 async def find_by_name(ports: Ports, account_id: str, name: str) -> Project | None:
-    """The account's oldest project of that name."""
+    """The account's oldest project of that name that is not erased."""
     async with ports.db.transaction() as tx:
         return await ProjectRepository(tx).find_by_name(account_id, name)
+
+
+async def show_standing(ports: Ports, project_id: str) -> ProjectStandingAnswer:
+    """How it stands now, erased or not. Raises ProjectNotFound."""
+    async with ports.db.transaction() as tx:
+        project = await ProjectRepository(tx).get(project_id)
+    return ProjectStandingAnswer(
+        project_id=project.id,
+        is_paused=project.is_paused,
+        is_deleted=project.deleted_at is not None,
+    )
+
+
+async def change(ports: Ports, project_id: str, wish: ProjectSettings, *, actor: str) -> Project:
+    """Change what `wish` names. Raises ProjectNotFound, InvalidProjectSettings.
+
+    A limit above the account's may be set, and holds as far as the account's goes.
+    """
+    changes = check_settings(wish)
+    async with ports.db.transaction() as tx:
+        project = await ProjectRepository(tx).lock(project_id)
+        for name, value in changes.items():
+            setattr(project, name, value)
+        AuditRepository(tx).add(_entry(Change.PROJECT_SET, project, actor), at=ports.clock.now())
+    return project
+
+
+async def pause(ports: Ports, project_id: str, *, actor: str) -> Project:
+    """No new attempt starts, nothing expires. Raises ProjectNotFound.
+
+    It is told each time, so that an operator who doubts may say it again; audited once.
+    """
+    async with ports.db.transaction() as tx:
+        project = await ProjectRepository(tx).lock(project_id)
+        if not project.is_paused:
+            project.is_paused = True
+            entry = _entry(Change.PROJECT_PAUSED, project, actor)
+            AuditRepository(tx).add(entry, at=ports.clock.now())
+        await outbox.add(tx, ProjectPaused(project_id=project_id))
+    return project
+
+
+async def resume(ports: Ports, project_id: str, *, actor: str) -> Project:
+    """It goes on; told each time, audited once. Raises ProjectNotFound."""
+    async with ports.db.transaction() as tx:
+        project = await ProjectRepository(tx).lock(project_id)
+        if project.is_paused:
+            project.is_paused = False
+            entry = _entry(Change.PROJECT_RESUMED, project, actor)
+            AuditRepository(tx).add(entry, at=ports.clock.now())
+        await outbox.add(tx, ProjectResumed(project_id=project_id))
+    return project
+
+
+async def erase(ports: Ports, project_id: str, *, actor: str, is_sure: bool) -> Project:
+    """Destroy the data key, and with it all that it sealed; end the keys, forget the provider.
+
+    The row stays, marked. Told each time, audited once. Raises ProjectNotFound,
+    ErasureNotConfirmed.
+    """
+    if not is_sure:
+        raise ErasureNotConfirmed(
+            "Erasing a project destroys all of its prompts and results and ends its API keys."
+            " Nothing brings them back. Say --yes if that is wanted."
+        )
+    now = ports.clock.now()
+    async with ports.db.transaction() as tx:
+        project = await ProjectRepository(tx).lock(project_id, is_deleted_good=True)
+        await DataKeyRepository(tx).destroy(project_id)
+        await ApiKeyRepository(tx).revoke_all(project_id, at=now)
+        await ConnectionRepository(tx).remove(project_id)
+        if project.deleted_at is None:
+            project.deleted_at = now
+            AuditRepository(tx).add(_entry(Change.PROJECT_DELETED, project, actor), at=now)
+        await outbox.add(tx, ProjectDeleted(project_id=project_id))
+    return project
+
+
+def _entry(what: Change, project: Project, actor: str) -> Entry:
+    return Entry(
+        what=what,
+        account_id=project.account_id,
+        project_id=project.id,
+        subject_id=project.id,
+        actor=actor,
+    )

@@ -10,6 +10,7 @@ from deploy.local.servers.postgresql import PostgreSql
 from libs.common.crypto import SealingKey
 from libs.common.database import Database
 from libs.common.settings import Secret
+from libs.common.tokens import PublicServiceKey
 from services.accounts import app
 from services.accounts.ports import Ports
 from services.accounts.settings import Settings
@@ -35,6 +36,11 @@ def executor_sealing_key() -> SealingKey:
 
 
 @pytest.fixture(scope="session")
+def data_plane_key() -> SealingKey:
+    return SealingKey.generate()
+
+
+@pytest.fixture(scope="session")
 async def accounts_template(postgresql_server: PostgreSql) -> AsyncIterator[ServiceDatabase]:
     made = ServiceDatabase(postgresql_server, "accounts")
     await made.create(app.VERSIONS)
@@ -49,13 +55,19 @@ def accounts_address(accounts_template: ServiceDatabase) -> Iterator[str]:
         yield address
 
 
+@pytest.fixture(scope="session")
+def askers(gateway_key: ServiceKey, executor_key: ServiceKey) -> dict[str, PublicServiceKey]:
+    """Who may ask, by key id."""
+    return {key.key_id: key.public for key in (gateway_key, executor_key)}
+
+
 @pytest.fixture
 def settings(
     accounts_template: ServiceDatabase,
     accounts_address: str,
     executor_sealing_key: SealingKey,
-    gateway_key: ServiceKey,
-    executor_key: ServiceKey,
+    data_plane_key: SealingKey,
+    askers: dict[str, PublicServiceKey],
 ) -> Settings:
     return Settings(
         env="local",
@@ -63,7 +75,8 @@ def settings(
         broker_url=Secret("amqp://nobody@127.0.0.1:1/"),
         api_key_pepper=Secret(b64encode(secrets.token_bytes(32)).decode()),
         executor_public_key=executor_sealing_key.public_text(),
-        service_public_keys={key.key_id: key.public for key in (gateway_key, executor_key)},
+        data_plane_public_key=data_plane_key.public_text(),
+        service_public_keys=askers,
         open_hosts=("127.0.0.1",),
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from deploy.local.servers.postgresql import PostgreSql, binaries
+from libs.common.crypto import SealingKey
 from services.accounts.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -27,6 +28,7 @@ class Operator:
             "REQRUN_BROKER_URL": settings.broker_url.reveal(),
             "REQRUN_API_KEY_PEPPER": settings.api_key_pepper.reveal(),
             "REQRUN_EXECUTOR_PUBLIC_KEY": settings.executor_public_key,
+            "REQRUN_DATA_PLANE_PUBLIC_KEY": settings.data_plane_public_key,
             "REQRUN_SERVICE_PUBLIC_KEYS": "{}",
             "REQRUN_OPEN_HOSTS": "127.0.0.1",
         }
@@ -127,7 +129,8 @@ def test_the_demo_is_seeded_once_and_its_keys_are_renewed_only_when_asked(
     first = operator.seed()
     assert first["test_key"].startswith("reqrun_test_")
     assert first["free_key"].startswith("reqrun_live_")
-    assert len({first[name] for name in ("test_key", "live_key", "drop_in_key", "free_key")}) == 4
+    names = ("test_key", "live_key", "drop_in_key", "signed_key", "free_key", "signing_secret")
+    assert len({first[name] for name in names}) == len(names)
 
     refused = operator.run("seed-demo", "--json")
     assert (refused.returncode, refused.stdout) == (1, "")
@@ -138,11 +141,78 @@ def test_the_demo_is_seeded_once_and_its_keys_are_renewed_only_when_asked(
     assert [second[name] for name in ids] == [first[name] for name in ids]
     assert second["live_key"] != first["live_key"]
     listed = operator.ask("keys", "list", "--project", first["project_id"])
-    assert [key["revoked_at"] is None for key in listed] == [False] * 3 + [True] * 3
+    assert [key["revoked_at"] is None for key in listed] == [False] * 4 + [True] * 4
     assert {account["name"]: account["plan"] for account in operator.ask("show")} == {
         "Demo": "operator",
         "Free": "free",
     }
+
+
+def test_an_operator_sets_pauses_resumes_and_erases_a_project(operator: Operator) -> None:
+    account = operator.ask("accounts", "create", "Acme")
+    project = operator.ask("projects", "create", "--account", account["id"], "Chat")["id"]
+
+    limits = ("--running", "3", "--retention-hours", "2", "--on-unknown-outcome", "fail")
+    changed = operator.ask("projects", "set", project, *limits)
+    assert (changed["running"], changed["retention_seconds"]) == (3, 7_200)
+    assert operator.ask("projects", "pause", project)["is_paused"] is True
+    assert operator.ask("projects", "resume", project)["is_paused"] is False
+
+    refused = operator.run("projects", "erase", project)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "--yes" in refused.stderr
+    assert operator.ask("projects", "erase", project, "--yes")["deleted_at"] is not None
+
+
+def test_an_operator_rotates_a_key_for_signed_requests(
+    operator: Operator, postgresql_server: PostgreSql, accounts_address: str
+) -> None:
+    account = operator.ask("accounts", "create", "Acme")
+    project = operator.ask("projects", "create", "--account", account["id"], "Chat")
+    where = ("--project", project["id"])
+    old = operator.ask("keys", "issue", *where, "--mode", "live", "--signed")
+
+    new = operator.ask("keys", "rotate", old["id"], "--overlap-hours", "0.5")
+
+    assert len({old["key"], new["key"], old["signing_secret"], new["signing_secret"]}) == 4
+    listed = operator.ask("keys", "list", *where)
+    assert [key["purpose"] for key in listed] == ["signed", "signed"]
+    assert [key["expires_at"] is None for key in listed] == [False, True]
+    dumped = dump(postgresql_server, accounts_address)
+    for secret in (old["signing_secret"], new["signing_secret"]):
+        assert secret not in dumped
+        assert secret.encode().hex() not in dumped
+    assert old["signing_secret"] not in operator.run("show", account["id"]).stdout
+
+
+def test_an_operator_moves_everything_to_new_sealing_keys(
+    operator: Operator, data_plane_key: SealingKey, executor_sealing_key: SealingKey
+) -> None:
+    operator.seed()
+    old = {"DATA_PLANE": data_plane_key, "EXECUTOR": executor_sealing_key}
+    new = {name: SealingKey.generate() for name in old}
+    for name, key in new.items():
+        operator.environ[f"REQRUN_{name}_PUBLIC_KEY"] = key.public_text()
+    private = {
+        name: f"{new[kind].to_text()},{old[kind].to_text()}"
+        for name, kind in (
+            ("REQRUN_DATA_PLANE_KEYS", "DATA_PLANE"),
+            ("REQRUN_SEALING_KEYS", "EXECUTOR"),
+        )
+    }
+
+    done = operator.run("keys", "reseal", "--json", **private)
+
+    assert done.returncode == 0
+    assert json.loads(done.stdout) == [
+        {"kind": "signing_secrets", "resealed": 1, "broken": 0},
+        {"kind": "data_keys", "resealed": 2, "broken": 0},
+        {"kind": "provider_keys", "resealed": 2, "broken": 0},
+    ]
+    assert "data_keys: 2 sealed anew" in done.stderr
+    again = operator.ask("keys", "reseal", **private)
+    assert {one["resealed"] for one in again} == {0}
+    assert operator.run("keys", "reseal").returncode == 1
 
 
 def test_no_demo_in_production(operator: Operator) -> None:

@@ -27,6 +27,7 @@ def variables(settings: Settings) -> dict[str, str]:
         "BROKER_URL": settings.broker_url.reveal(),
         "API_KEY_PEPPER": settings.api_key_pepper.reveal(),
         "EXECUTOR_PUBLIC_KEY": settings.executor_public_key,
+        "DATA_PLANE_PUBLIC_KEY": settings.data_plane_public_key,
         "SERVICE_PUBLIC_KEYS": msgspec.json.encode(settings.service_public_keys).decode(),
     }
 
@@ -38,7 +39,7 @@ async def test_web_answers_questions_and_needs_no_broker(
         await until(web.is_ready)
         async with httpx2.AsyncClient(base_url=web.url, trust_env=False) as client:
             headers = gateway_key.headers("accounts", SystemClock())
-            answer = await client.post(RESOLVE_KEYS_PATH, json={"digests": []}, headers=headers)
+            answer = await client.post(RESOLVE_KEYS_PATH, json={"keys": []}, headers=headers)
 
     assert (answer.status_code, answer.json()) == (200, {"contexts": []})
 

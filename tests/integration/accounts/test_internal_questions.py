@@ -1,6 +1,6 @@
 """The questions other services ask, over HTTP."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any, cast
 
@@ -8,12 +8,18 @@ import httpx2
 import msgspec
 import pytest
 
+from libs.common.content import DataKey
 from libs.common.contracts.accounts import (
     RESOLVE_KEYS_PATH,
+    ProjectStandingAnswer,
     ProviderConnectionAnswer,
     ResolveKeysAnswer,
+    SealedConnection,
+    data_key_context,
+    project_standing_path,
     provider_connection_path,
 )
+from libs.common.crypto import SealingKey, SealingKeyring
 from libs.common.ids import new_id
 from libs.common.settings import Secret
 from services.accounts import app
@@ -50,7 +56,7 @@ class Asker:
     async def ask_about_keys(self, issuer: str, audience: str, age: timedelta) -> httpx2.Response:
         made_at = FrozenClock(self._clock.now() - age)
         headers = self._keys[issuer].headers(audience, made_at)
-        return await self._web.post(RESOLVE_KEYS_PATH, json={"digests": []}, headers=headers)
+        return await self._web.post(RESOLVE_KEYS_PATH, json={"keys": []}, headers=headers)
 
 
 @pytest.fixture
@@ -75,7 +81,7 @@ async def test_a_gateway_learns_whose_a_key_is(
 
     answer = await web.post(
         RESOLVE_KEYS_PATH,
-        json={"digests": [digest, "00" * 32]},
+        json={"keys": [{"digest": digest}, {"digest": "00" * 32}]},
         headers=gateway_key.headers("accounts", clock),
     )
 
@@ -89,11 +95,12 @@ async def test_an_executor_gets_the_provider_connection(
     ports: Ports,
     project: Project,
     executor_key: ServiceKey,
-    clock: FrozenClock,
+    data_plane_key: SealingKey,
 ) -> None:
     path = provider_connection_path(project.id)
-    headers = executor_key.headers("accounts", clock)
-    assert error_of(await web.get(path, headers=headers)) == (404, "no_provider_connection")
+    headers = executor_key.headers("accounts", ports.clock)
+    before = await web.get(path, headers=headers)
+    assert msgspec.json.decode(before.content, type=ProviderConnectionAnswer).connection is None
 
     wish = connections.NewConnection(
         project_id=project.id, base_url="https://api.openai.com/v1/", key=Secret("sk-1")
@@ -102,23 +109,47 @@ async def test_an_executor_gets_the_provider_connection(
 
     answer = await web.get(path, headers=headers)
     assert answer.status_code == 200
-    assert msgspec.json.decode(answer.content, type=ProviderConnectionAnswer) == (
-        ProviderConnectionAnswer(
-            connection_id=made.id,
-            project_id=project.id,
-            base_url="https://api.openai.com/v1",
-            sealed_key=made.sealed_key,
-        )
+    told = msgspec.json.decode(answer.content, type=ProviderConnectionAnswer)
+    assert told.project_id == project.id
+    assert told.connection == SealedConnection(
+        connection_id=made.id,
+        base_url="https://api.openai.com/v1",
+        sealed_key=made.sealed_key,
+    )
+    DataKey(
+        SealingKeyring([data_plane_key]).open(told.sealed_data_key, data_key_context(project.id))
     )
 
 
+async def test_an_executor_learns_how_a_project_stands(
+    web: httpx2.AsyncClient, ports: Ports, project: Project, executor_key: ServiceKey
+) -> None:
+    headers = executor_key.headers("accounts", ports.clock)
+
+    async def ask() -> tuple[bool, bool]:
+        answer = await web.get(project_standing_path(project.id), headers=headers)
+        told = msgspec.json.decode(answer.content, type=ProjectStandingAnswer)
+        return told.is_paused, told.is_deleted
+
+    assert await ask() == (False, False)
+    await projects.pause(ports, project.id, actor="operator")
+    assert await ask() == (True, False)
+    await projects.erase(ports, project.id, actor="operator", is_sure=True)
+    assert (await ask())[1] is True
+
+
+@pytest.mark.parametrize("path", [provider_connection_path, project_standing_path])
 @pytest.mark.parametrize("project_id", [new_id("prj"), "prj_none", "%00", "%ff", "a" * 500])
 async def test_an_unknown_project_is_404(
-    web: httpx2.AsyncClient, executor_key: ServiceKey, clock: FrozenClock, project_id: str
+    web: httpx2.AsyncClient,
+    executor_key: ServiceKey,
+    clock: FrozenClock,
+    path: Callable[[str], str],
+    project_id: str,
 ) -> None:
     headers = executor_key.headers("accounts", clock)
 
-    answer = await web.get(provider_connection_path(project_id), headers=headers)
+    answer = await web.get(path(project_id), headers=headers)
 
     assert error_of(answer) == (404, "project_not_found")
 
@@ -147,7 +178,7 @@ async def test_a_stranger_who_signs_under_a_known_key_id_is_refused(
 ) -> None:
     headers = ServiceKey("gateway").headers("accounts", clock)
 
-    answer = await web.post(RESOLVE_KEYS_PATH, json={"digests": []}, headers=headers)
+    answer = await web.post(RESOLVE_KEYS_PATH, json={"keys": []}, headers=headers)
 
     assert answer.status_code == 401
 
@@ -158,7 +189,7 @@ async def test_without_a_service_token_nothing_is_told(
 ) -> None:
     headers = {} if authorization is None else {"authorization": authorization}
 
-    asked = await web.post(RESOLVE_KEYS_PATH, json={"digests": []}, headers=headers)
+    asked = await web.post(RESOLVE_KEYS_PATH, json={"keys": []}, headers=headers)
     shown = await web.get(provider_connection_path(project.id), headers=headers)
 
     assert (asked.status_code, shown.status_code) == (401, 401)
@@ -170,11 +201,12 @@ async def test_without_a_service_token_nothing_is_told(
         b"",
         b"{",
         b"[]",
-        b'{"digests": 1}',
-        b'{"digests": [1]}',
-        b'{"digests": ["zz"]}',
+        b'{"keys": 1}',
+        b'{"keys": [1]}',
+        b'{"keys": [{"digest": "zz"}]}',
+        b'{"keys": [{"digest": "' + b"00" * 32 + b'", "older": ["zz"]}]}',
         b"\xff",
-        b'{"digests": ["' + b"00" * 32 + b'"' + b',"' * 300,
+        b'{"keys": [{"digest": "' + b"00" * 32 + b'"}' + b',{"' * 300,
     ],
 )
 async def test_a_malformed_question_is_400_in_json(

@@ -4,16 +4,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
+import msgspec
 import pytest
 from sqlalchemy import Engine, event, update
 
-from libs.common.contracts.accounts import KeyContext, Limits
+from libs.common.contracts.accounts import KeyContext, KeyDigests, Limits
 from services.accounts.domain.errors import ApiKeyNotFound, InvalidDigests, ProjectNotFound
 from services.accounts.domain.keys import Mode, NewKey, Purpose
 from services.accounts.domain.plans import PlanName
 from services.accounts.models import Account, ApiKey, Project
 from services.accounts.ports import Ports
-from services.accounts.use_cases import accounts, keys, projects
+from services.accounts.use_cases import accounts, key_contexts, keys, projects
 from tests.support.frozen_clock import FrozenClock
 
 UNKNOWN = "00" * 32
@@ -32,8 +33,8 @@ async def issue(
 
 
 async def resolve(ports: Ports, *issued: keys.IssuedKey) -> list[KeyContext]:
-    digests = tuple(ports.digest(key.text).hex() for key in issued)
-    return list(await keys.resolve(ports, (*digests, UNKNOWN)))
+    asked = [KeyDigests(ports.digest(key.text).hex()) for key in issued]
+    return list(await key_contexts.resolve(ports, [*asked, KeyDigests(UNKNOWN)]))
 
 
 @contextmanager
@@ -55,7 +56,8 @@ async def test_a_good_key_comes_with_all_the_gateway_needs(ports: Ports) -> None
     project = await make_project(ports, PlanName.FREE)
     key = await issue(ports, project)
 
-    assert await resolve(ports, key) == [
+    [context] = await resolve(ports, key)
+    assert msgspec.structs.replace(context, sealed_data_key=b"") == (
         KeyContext(
             digest=ports.digest(key.text).hex(),
             key_id=key.id,
@@ -66,7 +68,7 @@ async def test_a_good_key_comes_with_all_the_gateway_needs(ports: Ports) -> None
             is_drop_in=False,
             needs_signature=False,
             sealed_signing_secret=None,
-            sealed_data_key=None,
+            sealed_data_key=b"",
             connection_id=None,
             on_unknown_outcome="retry",
             retention_seconds=86_400,
@@ -78,7 +80,7 @@ async def test_a_good_key_comes_with_all_the_gateway_needs(ports: Ports) -> None
                 body_bytes=2 * 1024 * 1024,
             ),
         )
-    ]
+    )
 
 
 async def test_a_revoked_key_is_absent_and_others_stay(ports: Ports) -> None:
@@ -188,7 +190,9 @@ async def test_a_key_that_somebody_holds_locked_is_resolved_all_the_same(ports: 
 )
 async def test_a_malformed_question_is_refused(ports: Ports, digests: tuple[str, ...]) -> None:
     with pytest.raises(InvalidDigests):
-        await keys.resolve(ports, digests)
+        await key_contexts.resolve(ports, [KeyDigests(digest) for digest in digests])
+    with pytest.raises(InvalidDigests):
+        await key_contexts.resolve(ports, [KeyDigests(UNKNOWN, digests)])
 
 
 async def test_a_drop_in_key_says_so(ports: Ports) -> None:

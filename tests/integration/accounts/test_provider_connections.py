@@ -2,7 +2,7 @@
 
 import pytest
 
-from libs.common.contracts.accounts import provider_key_context
+from libs.common.contracts.accounts import SealedConnection, provider_key_context
 from libs.common.crypto import SealBroken, SealingKey, SealingKeyring
 from libs.common.settings import Secret
 from services.accounts.domain.errors import InvalidBaseUrl, InvalidProviderKey, ProjectNotFound
@@ -29,12 +29,18 @@ async def put(ports: Ports, project_id: str, key: str = PROVIDER_KEY, url: str =
     return (await connections.put(ports, wish, actor="operator")).id
 
 
+async def shown_connection(ports: Ports, project_id: str) -> SealedConnection:
+    connection = (await connections.show(ports, project_id)).connection
+    assert connection is not None
+    return connection
+
+
 async def test_the_executor_opens_the_provider_key(
     ports: Ports, project: Project, executor_sealing_key: SealingKey
 ) -> None:
     await put(ports, project.id)
 
-    shown = await connections.show(ports, project.id)
+    shown = await shown_connection(ports, project.id)
 
     context = provider_key_context(shown.connection_id, project.id)
     opened = SealingKeyring([executor_sealing_key]).open(shown.sealed_key, context)
@@ -45,11 +51,12 @@ async def test_nothing_that_accounts_holds_opens_it(
     ports: Ports, project: Project, settings: Settings
 ) -> None:
     await put(ports, project.id)
-    shown = await connections.show(ports, project.id)
+    shown = await shown_connection(ports, project.id)
     context = provider_key_context(shown.connection_id, project.id)
 
     # Every text of the settings that could be a private key, and the public key taken for one.
-    texts = [settings.executor_public_key, settings.api_key_pepper.reveal()]
+    public = (settings.executor_public_key, settings.data_plane_public_key)
+    texts = [*public, settings.api_key_pepper.reveal()]
     for text in texts:
         with pytest.raises(SealBroken):
             SealingKeyring([SealingKey.from_text(text)]).open(shown.sealed_key, context)
@@ -61,7 +68,7 @@ async def test_a_key_moved_into_another_project_does_not_open(
     other = await projects.create(ports, project.account_id, "Thief", actor="operator")
     await put(ports, project.id)
     moved_to = await put(ports, other.id, "sk-other")
-    stolen = await connections.show(ports, project.id)
+    stolen = await shown_connection(ports, project.id)
 
     context = provider_key_context(moved_to, other.id)
     with pytest.raises(SealBroken):
@@ -74,7 +81,7 @@ async def test_a_connection_set_anew_replaces_the_old_one_under_a_new_id(
     first = await put(ports, project.id)
     second = await put(ports, project.id, "sk-second", "https://example.com/v1/")
 
-    shown = await connections.show(ports, project.id)
+    shown = await shown_connection(ports, project.id)
 
     assert first != second == shown.connection_id
     assert shown.base_url == "https://example.com/v1"

@@ -16,6 +16,7 @@ GIVEN = {
     "REQRUN_BROKER_URL": "amqp://accounts:hunter2@127.0.0.1/",
     "REQRUN_API_KEY_PEPPER": PEPPER,
     "REQRUN_EXECUTOR_PUBLIC_KEY": SealingKey.generate().public_text(),
+    "REQRUN_DATA_PLANE_PUBLIC_KEY": SealingKey.generate().public_text(),
     "REQRUN_SERVICE_PUBLIC_KEYS": '{"gateway-1": {"issuer": "gateway", "pem": "a key"}}',
 }
 
@@ -54,6 +55,7 @@ def test_a_weak_pepper_is_refused_and_not_quoted(pepper: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "no base64!", b64encode(b"k" * 31).decode()])
-def test_what_is_no_public_key_is_refused(key: str) -> None:
-    with pytest.raises(SettingsError, match="REQRUN_EXECUTOR_PUBLIC_KEY"):
-        load(Settings, GIVEN | {"REQRUN_EXECUTOR_PUBLIC_KEY": key})
+@pytest.mark.parametrize("variable", ["REQRUN_EXECUTOR_PUBLIC_KEY", "REQRUN_DATA_PLANE_PUBLIC_KEY"])
+def test_what_is_no_public_key_is_refused(variable: str, key: str) -> None:
+    with pytest.raises(SettingsError, match=variable):
+        load(Settings, GIVEN | {variable: key})

@@ -1,0 +1,58 @@
+"""What a project may set for itself."""
+
+from datetime import timedelta
+from ipaddress import ip_network
+from typing import Any, Final
+
+import msgspec
+
+from libs.common.contracts.accounts import OnUnknownOutcome
+from services.accounts.domain.errors import InvalidProjectSettings
+
+MOST: Final = 2**31 - 1  # the columns are 32 bits wide
+MOST_NETWORKS: Final = 50
+
+
+class ProjectSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to change; None stays as it is. `retention`: how long bodies are kept.
+
+    `allowed_addresses`: the only networks (CIDR) that calls may come from; none at all: any.
+    """
+
+    requests_per_minute: int | None = None
+    running: int | None = None
+    retention: timedelta | None = None
+    on_unknown_outcome: OnUnknownOutcome | None = None
+    allowed_addresses: tuple[str, ...] | None = None
+
+
+def check_settings(wish: ProjectSettings) -> dict[str, Any]:
+    """The changes by column. Raises InvalidProjectSettings."""
+    retention = wish.retention
+    changes: dict[str, Any] = {
+        "requests_per_minute": wish.requests_per_minute,
+        "running": wish.running,
+        "retention_seconds": None if retention is None else int(retention.total_seconds()),
+        "on_unknown_outcome": wish.on_unknown_outcome,
+        "allowed_addresses": _networks(wish.allowed_addresses),
+    }
+    changes = {name: value for name, value in changes.items() if value is not None}
+    if not changes:
+        raise InvalidProjectSettings("Nothing to set was named.")
+    numbers = [value for value in changes.values() if isinstance(value, int)]
+    if not all(1 <= number <= MOST for number in numbers):
+        raise InvalidProjectSettings(f"A limit is a number from 1 to {MOST}.")
+    return changes
+
+
+def _networks(texts: tuple[str, ...] | None) -> list[str] | None:
+    if texts is None:
+        return None
+    if len(texts) > MOST_NETWORKS:
+        raise InvalidProjectSettings(f"At most {MOST_NETWORKS} networks may be allowed.")
+    try:
+        return [str(ip_network(text)) for text in texts]
+    except ValueError:
+        raise InvalidProjectSettings(
+            "A network is written like 192.0.2.0/24 or 2001:db8::/32."
+        ) from None
