@@ -2,6 +2,6 @@
 
 Owns   every move of a request after its accept (libs/ledger, database `requests`)
 Tells  requests.finished
-Hears  hints (work.first, work.rest)
-Asks   accounts: where do this project's requests go, and with which sealed key?
+Hears  hints (work.first, work.rest); project.paused, project.resumed, project.deleted
+Asks   accounts: where do this project's requests go, with which sealed keys; how does it stand?
 """

@@ -16,30 +16,38 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from libs.common.broker.dispatch import EventReader
 from libs.common.broker.rabbitmq import RabbitMQConsumer, RabbitMQPublisher
 from libs.common.broker.topology import WORK_FIRST, WORK_REST
 from libs.common.clock import SystemClock
+from libs.common.contracts.executor import AUDIENCE
 from libs.common.crypto import SealingKey, SealingKeyring
 from libs.common.database import Database
 from libs.common.outbox import Relay
 from libs.common.runtime import Loop
 from libs.common.settings import Secret
-from libs.common.tokens import ServiceTokens
+from libs.common.tokens import ServiceTokens, TokenVerifier
 from libs.common.web import health
 from libs.common.web.app import create, serve
 from libs.ledger.ledger import DispatcherLedger, ExecutorLedger
 from libs.ledger.orphans import CrashBackoff
-from services.executor.adapters.accounts import AccountsConnections
+from services.executor import consumers
+from services.executor.adapters.accounts import AccountsProjects, Seals
 from services.executor.adapters.provider import Provider, ProviderOptions
+from services.executor.adapters.seals import OpenedSeals
+from services.executor.adapters.standings import AccountsStandings
 from services.executor.adapters.wakeups import RedisWakeUps
+from services.executor.api import internal
 from services.executor.ports import DispatcherPorts, WorkerPorts
 from services.executor.settings import DispatcherSettings, Settings
 from services.executor.use_cases.dispatch import dispatch, keep_up
+from services.executor.use_cases.models import ModelLists
 from services.executor.use_cases.work import work
 
 SERVICE: Final = "executor"
 
 _PREFETCH: Final = 64
+_EVENTS: Final = 4  # an erasure may take minutes, and others need not wait for it
 _REDIS_SECONDS: Final = 0.5
 _ACCOUNTS_CONNECTIONS: Final = 16
 
@@ -54,7 +62,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[list[Loop]]:
             hears = ports.first_hints.is_ready() and ports.rest_hints.is_ready()
             return hears and await ports.ledger.database.is_ready()
 
-        yield [partial(work, ports), _health(settings, is_ready)]
+        yield [partial(work, ports), _internal(settings, ports, is_ready)]
 
 
 async def _worker_ports(settings: Settings, stack: AsyncExitStack) -> WorkerPorts:
@@ -75,7 +83,7 @@ async def _worker_ports(settings: Settings, stack: AsyncExitStack) -> WorkerPort
         first_hints=await stack.enter_async_context(first),
         rest_hints=await stack.enter_async_context(rest),
         provider=provider,
-        connections=_connections(settings, client),
+        projects=_projects(settings, client),
         wakeups=RedisWakeUps(redis),
         places=settings.places,
         backoff_scale=settings.backoff_scale,
@@ -94,6 +102,9 @@ async def open_dispatcher(settings: DispatcherSettings) -> AsyncIterator[list[Lo
         relay.look_for_mark()
 
     publisher = RabbitMQPublisher(settings.broker_url, name="dispatcher", on_reconnect=note_return)
+    consumer = RabbitMQConsumer(
+        settings.broker_url, name="dispatcher", queues=consumers.QUEUES, prefetch=_EVENTS
+    )
     relay = Relay(Database(settings.ledger_url, application="relay"), publisher)
     async with AsyncExitStack() as stack:
         ledger = DispatcherLedger(settings.ledger_url.reveal(), backoff=_backoff(settings))
@@ -101,10 +112,18 @@ async def open_dispatcher(settings: DispatcherSettings) -> AsyncIterator[list[Lo
         await stack.enter_async_context(relay.database)
         redis = await stack.enter_async_context(_redis(settings.redis_url))
         await stack.enter_async_context(publisher)
-        ports = DispatcherPorts(ledger=ledger, publisher=publisher, wakeups=RedisWakeUps(redis))
+        await stack.enter_async_context(consumer)
+        client = await stack.enter_async_context(_accounts(settings))
+        ports = DispatcherPorts(
+            ledger=ledger,
+            publisher=publisher,
+            standings=AccountsStandings(client, _tokens(settings)),
+            wakeups=RedisWakeUps(redis),
+        )
         yield [
             partial(dispatch, ports, came_back),
             partial(keep_up, ports),
+            EventReader(consumer, publisher, consumers.handlers(ports), limit=_EVENTS).run,
             relay.run,
             relay.keep_tidy,
             _health(settings, ledger.database.is_ready),
@@ -142,7 +161,7 @@ def _redis(url: Secret) -> Redis:
     )
 
 
-def _accounts(settings: Settings) -> httpx2.AsyncClient:
+def _accounts(settings: Settings | DispatcherSettings) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(
         base_url=settings.accounts_url,
         trust_env=False,
@@ -151,12 +170,21 @@ def _accounts(settings: Settings) -> httpx2.AsyncClient:
     )
 
 
-def _connections(settings: Settings, client: httpx2.AsyncClient) -> AccountsConnections:
-    keys = [SealingKey.from_text(text) for text in settings.sealing_keys.reveal().split(",")]
-    tokens = ServiceTokens(
+def _projects(settings: Settings, client: httpx2.AsyncClient) -> AccountsProjects:
+    seals = Seals(_opened(settings.sealing_keys), _opened(settings.data_plane_keys))
+    return AccountsProjects(client, _tokens(settings), seals, settings.simulator_url)
+
+
+def _tokens(settings: Settings | DispatcherSettings) -> ServiceTokens:
+    return ServiceTokens(
         SERVICE, settings.service_key_id, settings.service_key.reveal(), SystemClock()
     )
-    return AccountsConnections(client, tokens, SealingKeyring(keys), settings.simulator_url)
+
+
+def _opened(keys: Secret) -> OpenedSeals:
+    """Raises ValueError, which quotes nothing, for what is no key."""
+    texts = keys.reveal().split(",")
+    return OpenedSeals(SealingKeyring([SealingKey.from_text(text.strip()) for text in texts]))
 
 
 def _host(url: str) -> str:
@@ -165,5 +193,13 @@ def _host(url: str) -> str:
     return parsed.host if parsed.port is None else f"{parsed.host}:{parsed.port}"
 
 
-def _health(settings: Settings | DispatcherSettings, is_ready: health.Readiness) -> Loop:
+def _internal(settings: Settings, ports: WorkerPorts, is_ready: health.Readiness) -> Loop:
+    """Health, and the questions of other services."""
+    verifier = TokenVerifier(settings.service_public_keys, AUDIENCE, ports.clock)
+    questions = internal.routes(ModelLists(ports.projects, ports.provider), verifier)
+    app = create([*health.routes(is_ready), questions])
+    return serve(app, settings.host, settings.internal_port)
+
+
+def _health(settings: DispatcherSettings, is_ready: health.Readiness) -> Loop:
     return serve(create(health.routes(is_ready)), settings.host, settings.internal_port)

@@ -9,8 +9,10 @@ import msgspec
 
 from libs.common.broker.protocol import Consumer, Publisher
 from libs.common.clock import Clock
+from libs.common.content import DataKey
 from libs.ledger.ledger import DispatcherLedger, ExecutorLedger
 from services.executor.domain.calls import Answer, CallFailure, ProviderConnection
+from services.executor.domain.projects import Standing
 
 
 class Provider(Protocol):
@@ -28,12 +30,38 @@ class Provider(Protocol):
         """`timeout` bounds the whole call; `trace_id` travels as `X-Client-Request-Id`."""
         ...
 
+    async def get(
+        self,
+        connection: ProviderConnection,
+        endpoint: str,
+        *,
+        timeout: timedelta,  # noqa: ASYNC109  # as above
+        max_bytes: int,
+    ) -> Answer | CallFailure:
+        """Ask for something that costs nothing."""
+        ...
 
-class Connections(Protocol):
-    """Knows where requests go."""
 
-    async def find(self, project_id: str, mode: str) -> ProviderConnection | None:
-        """The project's connection, None where it has none. Raises Unavailable in an outage."""
+class Project(msgspec.Struct, frozen=True):
+    """What running a project's requests takes. `connection`: None until it has one."""
+
+    data_key: DataKey
+    connection: ProviderConnection | None
+
+
+class Projects(Protocol):
+    """Knows where a project's requests go, and the key of their bodies."""
+
+    async def find(self, project_id: str, mode: str) -> Project | None:
+        """None where it is not there any more. Raises Unavailable in an outage."""
+        ...
+
+
+class Standings(Protocol):
+    """Knows how a project stands now."""
+
+    async def find(self, project_id: str) -> Standing:
+        """Never an answer of before the question. Raises Unavailable."""
         ...
 
 
@@ -57,7 +85,7 @@ class WorkerPorts(msgspec.Struct, frozen=True, kw_only=True):
     first_hints: Consumer
     rest_hints: Consumer
     provider: Provider
-    connections: Connections
+    projects: Projects
     wakeups: WakeUps
     places: int
     backoff_scale: float
@@ -70,4 +98,5 @@ class DispatcherPorts(msgspec.Struct, frozen=True, kw_only=True):
 
     ledger: DispatcherLedger
     publisher: Publisher
+    standings: Standings
     wakeups: WakeUps

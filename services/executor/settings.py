@@ -5,15 +5,19 @@ from datetime import timedelta
 import msgspec
 
 from libs.common.settings import Secret
+from libs.common.tokens import PublicServiceKey
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """For `worker` and `dispatcher`.
+    """For `worker`.
 
     `executor_name`: in leases and attempts; must differ between running workers (empty: made up).
     `places`: calls under way at once. `backoff_scale`: stretches our own pauses, 1 in production.
-    `simulator_url`: where test-mode requests go. `open_hosts`: provider hosts that may have a
-    private address. `grace`: how long running calls get at a stop.
+    `simulator_url`: where test-mode requests go. `sealing_keys`: base64 X25519 private keys that
+    provider keys are sealed to, comma separated, newest first; `data_plane_keys`: the same for
+    projects' data keys, which gateways have too. `service_public_keys`: who may ask us, by key id.
+    `open_hosts`: provider hosts that may have a private address. `grace`: how long running calls
+    get at a stop.
     """
 
     env: str = "local"
@@ -27,6 +31,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     service_key: Secret
     service_key_id: str
     sealing_keys: Secret
+    data_plane_keys: Secret
+    service_public_keys: dict[str, PublicServiceKey]
     simulator_url: str
     executor_name: str = ""
     open_hosts: tuple[str, ...] = ()
@@ -46,6 +52,9 @@ class DispatcherSettings(msgspec.Struct, frozen=True, kw_only=True):
     ledger_url: Secret
     broker_url: Secret
     redis_url: Secret
+    accounts_url: str
+    service_key: Secret
+    service_key_id: str
     backoff_scale: float = 1.0
 
 

@@ -22,11 +22,12 @@ class RawServer:
         """Read one request, head and body; False if the client has closed instead."""
         try:
             head = await reader.readuntil(b"\r\n\r\n")
-            length = next(
+            lengths = (
                 int(line.partition(b":")[2])
                 for line in head.split(b"\r\n")
                 if line.lower().startswith(b"content-length")
             )
+            length = next(lengths, 0)
             self.requests.append((head, await reader.readexactly(length)))
         except (asyncio.IncompleteReadError, ConnectionError):
             return False

@@ -9,41 +9,60 @@ from typing import Any
 
 import httpx2
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from redis.asyncio import Redis
 
 from libs.common.broker.rabbitmq import RabbitMQConsumer, RabbitMQPublisher
 from libs.common.broker.topology import WORK_FIRST, WORK_REST
 from libs.common.clock import SystemClock
+from libs.common.content import BodySeal, new_body_key
 from libs.common.crypto import SealingKey, SealingKeyring
+from libs.common.ids import new_id
 from libs.common.settings import Secret
 from libs.common.tokens import ServiceTokens
-from libs.ledger.accept import Hint
+from libs.ledger.accept import Accepted, Hint
 from libs.ledger.hints import to_messages
-from services.executor.adapters.accounts import AccountsConnections
+from services.executor.adapters.accounts import AccountsProjects, Seals
+from services.executor.adapters.seals import OpenedSeals
 from services.executor.adapters.wakeups import RedisWakeUps
 from services.executor.ports import WorkerPorts
 from services.executor.use_cases.work import work
-from tests.support.ledgers import Bench
+from tests.support.accounts_stand_in import AccountsStandIn
+from tests.support.ledgers import Bench, submission
 from tests.support.provider_calls import provider_with
+from tests.support.service_keys import ServiceKey
 from tests.support.waiting import until
 
-_PEM = (
-    Ed25519PrivateKey.generate()
-    .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    .decode()
-)
+
+class Kept(msgspec.Struct, frozen=True):
+    """A request as it was accepted: its id, and what opens its bodies."""
+
+    id: str
+    seal: BodySeal
 
 
 class Worker(msgspec.Struct, frozen=True):
-    """A running worker, its ports, and the way to send it hints."""
+    """A running worker, its ports, the accounts it asks, and the way to send it hints."""
 
     ports: WorkerPorts
     publisher: RabbitMQPublisher
     stop: asyncio.Event
     task: "asyncio.Task[None]"
     simulator_url: str
+    accounts: AccountsStandIn
+    ledger: Bench
+
+    async def accept(self, model: str, **changes: Any) -> Kept:
+        """Accept a test-mode request for `model`, its body sealed as a gateway would."""
+        fields: dict[str, Any] = {"mode": "test", "project_id": "prj_a", "running_limit": 100}
+        fields |= changes
+        request_id, body_key = new_id("rr"), new_body_key()
+        seal = self.accounts.data_key(fields["project_id"]).of(request_id, body_key)
+        messages = [{"role": "user", "content": "hi"}]
+        body = msgspec.json.encode({"model": model, "messages": messages})
+        sealed = {"id": request_id, "body": seal.seal(body, "request"), "body_key": body_key}
+        accepted = await self.ledger.gateway.accept(submission(model=model, **(sealed | fields)))
+        assert isinstance(accepted, Accepted)
+        return Kept(request_id, seal)
 
     async def is_called(self) -> bool:
         """Whether the simulator has seen a call."""
@@ -66,6 +85,10 @@ def _consumer(url: str, queue: str) -> RabbitMQConsumer:
     return RabbitMQConsumer(Secret(url), name="worker", queues=(queue,), prefetch=64)
 
 
+def _opens(key: SealingKey) -> OpenedSeals:
+    return OpenedSeals(SealingKeyring([key]))
+
+
 @asynccontextmanager
 async def worker(
     ledger: Bench, broker_url: str, redis_url: str, simulator_url: str, **changes: Any
@@ -73,8 +96,11 @@ async def worker(
     """Run a worker; `changes` replace ports."""
     redis = Redis.from_url(redis_url)
     stop = asyncio.Event()
+    key = ServiceKey("executor")
+    accounts = AccountsStandIn(ServiceKey("gateway"), b"p" * 32, key)
     async with (
-        httpx2.AsyncClient(base_url="http://127.0.0.1:1", trust_env=False) as accounts,
+        accounts.running(),
+        httpx2.AsyncClient(base_url=accounts.url, trust_env=False) as client,
         _consumer(broker_url, WORK_FIRST) as first,
         _consumer(broker_url, WORK_REST) as rest,
         RabbitMQPublisher(Secret(broker_url), name="test") as publisher,
@@ -86,10 +112,10 @@ async def worker(
             first_hints=first,
             rest_hints=rest,
             provider=provider,
-            connections=AccountsConnections(
-                accounts,
-                ServiceTokens("executor", "executor-1", _PEM, SystemClock()),
-                SealingKeyring([SealingKey.generate()]),
+            projects=AccountsProjects(
+                client,
+                ServiceTokens("executor", key.key_id, key.private.reveal(), SystemClock()),
+                Seals(_opens(accounts.executor), _opens(accounts.data_plane)),
                 f"{simulator_url}/v1",
             ),
             wakeups=RedisWakeUps(redis),
@@ -103,7 +129,7 @@ async def worker(
         await until(publisher.is_ready)
         task = asyncio.create_task(work(ports, stop))
         try:
-            yield Worker(ports, publisher, stop, task, simulator_url)
+            yield Worker(ports, publisher, stop, task, simulator_url, accounts, ledger)
         finally:
             stop.set()
             await asyncio.gather(task, return_exceptions=True)

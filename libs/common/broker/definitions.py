@@ -16,6 +16,7 @@ from libs.common.broker.topology import (
     BILLING_REQUESTS,
     EVENTS,
     EXCHANGES,
+    EXECUTOR_PROJECTS,
     MARKS,
     PARKED,
     QUORUM,
@@ -53,7 +54,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
 
 GRANTS: Final = {
     "gateway": Grant((WORK,), ()),
-    "executor": Grant((WORK, EVENTS, PARKED), (WORK_FIRST, WORK_REST)),
+    "executor": Grant((WORK, EVENTS, PARKED), (WORK_FIRST, WORK_REST, EXECUTOR_PROJECTS)),
     "accounts": Grant((EVENTS,), ()),
     "billing": Grant((EVENTS, PARKED), (BILLING_REQUESTS, BILLING_ACCOUNTS)),
 }

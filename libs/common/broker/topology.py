@@ -18,6 +18,7 @@ MARKS: Final = "reqrun.relay."
 
 WORK_FIRST: Final = "work.first"
 WORK_REST: Final = "work.rest"
+EXECUTOR_PROJECTS: Final = "executor.projects"
 BILLING_REQUESTS: Final = "billing.requests"
 BILLING_ACCOUNTS: Final = "billing.accounts"
 
@@ -77,6 +78,12 @@ EXCHANGES: Final = (Exchange(WORK, "direct"), Exchange(EVENTS, "topic"), Exchang
 QUEUES: Final = (
     Queue(WORK_FIRST, WORK, (WORK_FIRST,), _HINT_DELIVERIES, _HINTS),
     Queue(WORK_REST, WORK, (WORK_REST,), _HINT_DELIVERIES, _HINTS),
+    Queue(
+        EXECUTOR_PROJECTS,
+        EVENTS,
+        ("project.paused", "project.resumed", "project.deleted"),
+        _EVENT_DELIVERIES,
+    ),
     Queue(BILLING_REQUESTS, EVENTS, ("requests.finished",), _EVENT_DELIVERIES),
     Queue(BILLING_ACCOUNTS, EVENTS, ("account.created",), _EVENT_DELIVERIES),
 )

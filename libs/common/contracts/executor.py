@@ -1,11 +1,18 @@
-"""What the executor tells."""
+"""What the executor tells, and what its workers answer on `/internal`."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from libs.common.contracts.event import Event
+
+AUDIENCE: Final = "executor"
+"""Audience of the service tokens that executors take."""
+
+MODELS_UNAVAILABLE: Final = "models_unavailable"
+NO_PROVIDER_CONNECTION: Final = "no_provider_connection"
+PROJECT_NOT_FOUND: Final = "project_not_found"
 
 FinalState = Literal["completed", "failed", "cancelled"]
 
@@ -38,3 +45,21 @@ class RequestsFinished(Event, frozen=True, kw_only=True, tag="requests.finished"
     """The requests of one finish batch, at most 500, each told once per database commit."""
 
     requests: tuple[FinishedRequest, ...]
+
+
+class ModelsAnswer(msgspec.Struct, frozen=True):
+    """The provider's models: the `data` of its list, a JSON array, byte for byte.
+
+    `{"object": "list", "data": <models>}` is OpenAI's own shape again.
+    """
+
+    models: msgspec.Raw
+
+
+def models_path(project_id: str) -> str:
+    """`GET` here with `?mode=live` or `?mode=test` answers ModelsAnswer, for gateways.
+
+    404 with code PROJECT_NOT_FOUND or NO_PROVIDER_CONNECTION; 503 with MODELS_UNAVAILABLE where the
+    provider gives no list, or with another code where accounts does not answer.
+    """
+    return f"/internal/projects/{project_id}/models"

@@ -1,4 +1,4 @@
-"""Asks accounts where a project's requests go; opens the sealed key, here and nowhere else."""
+"""Asks accounts about projects; opens what it answers sealed, here and nowhere else."""
 
 import asyncio
 import time
@@ -8,22 +8,27 @@ import httpx2
 import msgspec
 
 from libs.common import logs
+from libs.common.content import DataKey
 from libs.common.contracts.accounts import (
     AUDIENCE,
     ProviderConnectionAnswer,
+    SealedConnection,
+    data_key_context,
     provider_connection_path,
     provider_key_context,
 )
-from libs.common.crypto import SealBroken, SealingKeyring
+from libs.common.crypto import SealBroken
 from libs.common.errors import Unavailable
 from libs.common.settings import Secret
 from libs.common.tokens import ServiceTokens
+from services.executor.adapters.seals import OpenedSeals
 from services.executor.domain.calls import ProviderConnection
+from services.executor.ports import Project
 
 log = logs.get(__name__)
 
 ACCOUNTS_AWAY: Final = "accounts_away"
-SEAL_BROKEN: Final = "provider_key_seal_broken"
+SEAL_BROKEN: Final = "project_seal_broken"
 
 ASK_AGAIN_SECONDS: Final = 2.0
 FRESH_SECONDS: Final = 3.0
@@ -32,11 +37,18 @@ STABLE_SECONDS: Final = 600.0
 
 _TIMEOUT_SECONDS: Final = 2.0
 _NOT_FOUND: Final = 404
-_NO_CONNECTION: Final = frozenset({"no_provider_connection", "project_not_found"})
+_NO_PROJECT: Final = "project_not_found"
 _MAX_KEPT: Final = 10_000
 TEST_CONNECTION_ID: Final = "simulator"
 # What the simulator takes as a key; it is no secret, it only has to be there.
 _TEST_KEY: Final = Secret("sk-reqrun-simulator")
+
+
+class Seals(msgspec.Struct, frozen=True):
+    """`executor`: opens provider keys. `data_plane`: opens data keys."""
+
+    executor: OpenedSeals
+    data_plane: OpenedSeals
 
 
 class _Detail(msgspec.Struct):
@@ -48,45 +60,45 @@ class _Refusal(msgspec.Struct):
 
 
 class _Kept(msgspec.Struct):
-    connection: ProviderConnection | None
+    project: Project | None
     asked_at: float
 
 
-class AccountsConnections:
-    """Keeps each project's connection for three seconds; asks once for all who wait."""
+class AccountsProjects:
+    """Keeps what it knows of each project for three seconds; asks once for all who wait."""
 
     def __init__(
-        self,
-        client: httpx2.AsyncClient,
-        tokens: ServiceTokens,
-        keyring: SealingKeyring,
-        simulator_url: str,
+        self, client: httpx2.AsyncClient, tokens: ServiceTokens, seals: Seals, simulator_url: str
     ) -> None:
         """`client`: with accounts' internal address as its base URL."""
-        self._client, self._tokens, self._keyring = client, tokens, keyring
+        self._client, self._tokens, self._seals = client, tokens, seals
         self._kept: dict[str, _Kept] = {}
         self._asking: dict[str, asyncio.Task[_Kept | None]] = {}
-        self._test = ProviderConnection(
+        self._simulator = ProviderConnection(
             connection_id=TEST_CONNECTION_ID, base_url=simulator_url, key=_TEST_KEY
         )
 
-    async def find(self, project_id: str, mode: str) -> ProviderConnection | None:
-        """None where the project has no connection. Raises Unavailable when nobody knows."""
-        if mode == "test":
-            return self._test
+    async def find(self, project_id: str, mode: str) -> Project | None:
+        """None where there is no such project. Raises Unavailable when nobody knows."""
+        project = await self._find(project_id)
+        if project is None or mode != "test":
+            return project
+        return Project(project.data_key, self._simulator)
+
+    async def _find(self, project_id: str) -> Project | None:
         kept = self._kept.get(project_id)
         age = STABLE_SECONDS if kept is None else time.monotonic() - kept.asked_at
         if kept is not None and age <= ASK_AGAIN_SECONDS:
-            return kept.connection
+            return kept.project
         asking = self._refresh(project_id)
         if kept is not None and age <= FRESH_SECONDS:
-            return kept.connection  # asked ahead, so that a project in use never waits
+            return kept.project  # asked ahead, so that a project in use never waits
         answer = await asyncio.shield(asking)
         if answer is not None:
-            return answer.connection
+            return answer.project
         if kept is None or age >= STABLE_SECONDS:
-            raise Unavailable("The provider connection cannot be looked up now.")
-        return kept.connection
+            raise Unavailable("The project cannot be looked up now.")
+        return kept.project
 
     def _refresh(self, project_id: str) -> "asyncio.Task[_Kept | None]":
         """The question that is under way, one for all who need its answer."""
@@ -114,20 +126,28 @@ class AccountsConnections:
             log.warning(event, project_id=project_id, exc_info=away)
             return None
 
-    def _open(self, answer: ProviderConnectionAnswer) -> ProviderConnection:
-        context = provider_key_context(answer.connection_id, answer.project_id)
-        key = self._keyring.open(answer.sealed_key, context).decode()
+    def _open(self, answer: ProviderConnectionAnswer) -> Project:
+        """Raises SealBroken: we lack a private key, which an operator can mend."""
+        context = data_key_context(answer.project_id)
+        data_key = DataKey(self._seals.data_plane.open(answer.sealed_data_key, context))
+        if answer.connection is None:
+            return Project(data_key, None)
+        return Project(data_key, self._open_connection(answer.project_id, answer.connection))
+
+    def _open_connection(self, project_id: str, sealed: SealedConnection) -> ProviderConnection:
+        context = provider_key_context(sealed.connection_id, project_id)
+        key = self._seals.executor.open(sealed.sealed_key, context).decode()
         return ProviderConnection(
-            connection_id=answer.connection_id, base_url=answer.base_url, key=Secret(key)
+            connection_id=sealed.connection_id, base_url=sealed.base_url, key=Secret(key)
         )
 
-    def _keep(self, project_id: str, connection: ProviderConnection | None) -> _Kept:
+    def _keep(self, project_id: str, project: Project | None) -> _Kept:
         if len(self._kept) >= _MAX_KEPT:
             del self._kept[next(iter(self._kept))]
-        kept = self._kept[project_id] = _Kept(connection, time.monotonic())
+        kept = self._kept[project_id] = _Kept(project, time.monotonic())
         return kept
 
 
 def _has_none(body: bytes) -> bool:
     """Whether accounts itself says so: some other 404 (a wrong address) must not fail requests."""
-    return msgspec.json.decode(body, type=_Refusal).error.code in _NO_CONNECTION
+    return msgspec.json.decode(body, type=_Refusal).error.code == _NO_PROJECT

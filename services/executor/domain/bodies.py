@@ -21,11 +21,21 @@ class _Result(msgspec.Struct):
     usage: msgspec.Raw = msgspec.Raw()
 
 
+class _List(msgspec.Struct):
+    data: list[msgspec.Raw]
+
+
+class _RawList(msgspec.Struct):
+    data: msgspec.Raw
+
+
 class _Mistake(msgspec.Struct):
     error: msgspec.Raw = msgspec.Raw()
 
 
 _RESULT: Final = msgspec.json.Decoder(_Result)
+_LIST: Final = msgspec.json.Decoder(_List)
+_RAW_LIST: Final = msgspec.json.Decoder(_RawList)
 _MISTAKE: Final = msgspec.json.Decoder(_Mistake)
 _FIELDS: Final = msgspec.json.Decoder(dict[str, Any])
 
@@ -48,6 +58,15 @@ def read_result(body: bytes) -> Tokens | None:
         _count(usage.get("completion_tokens")),
         _count(usage.get("total_tokens")),
     )
+
+
+def read_models(body: bytes) -> bytes | None:
+    """The `data` of a list as it came; None if `body` is no JSON object with a list in it."""
+    try:
+        _LIST.decode(body.decode())
+        return bytes(_RAW_LIST.decode(body).data)
+    except (ValueError, RecursionError):
+        return None
 
 
 def error_names(body: bytes) -> frozenset[str]:

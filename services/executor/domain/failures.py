@@ -35,6 +35,8 @@ class ErrorCode(StrEnum):
     PROVIDER_REJECTED = "provider_rejected"
     PROVIDER_QUOTA_EXHAUSTED = "provider_quota_exhausted"
     NO_PROVIDER_CONNECTION = "no_provider_connection"
+    CONTENT_UNREADABLE = "content_unreadable"
+    """The body is gone or does not open: erased meanwhile, or damaged. Nothing was sent."""
     EXECUTOR_CRASHED = "executor_crashed"
 
 
@@ -123,7 +125,7 @@ def classify(call: Answer | CallFailure, now: datetime) -> Verdict:
     """The verdict on one call. `now`, aware, is what dates in headers are measured against."""
     if isinstance(call, CallFailure):
         return _verdict_on_failure(call)
-    tokens = bodies.read_result(call.body) if _is_success(call) else None
+    tokens = bodies.read_result(call.body) if is_success(call) else None
     verdict = _verdict_on_failed_answer(call, now) if tokens is None else _completed(tokens)
     return msgspec.structs.replace(
         verdict,
@@ -165,7 +167,8 @@ def _verdict_on_failure(failure: CallFailure) -> Verdict:
     )
 
 
-def _is_success(answer: Answer) -> bool:
+def is_success(answer: Answer) -> bool:
+    """Whether the provider says that it did what it was asked."""
     return answer.status_code // 100 == 2  # noqa: PLR2004 - "2xx" is the name of the class
 
 

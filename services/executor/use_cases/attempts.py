@@ -1,4 +1,4 @@
-"""Run one attempt: find where it goes, call, decide, write how it ended.
+"""Run one attempt: find where it goes, open its body, call, decide, write how it ended.
 
 No transaction is open while the network is. An answer in hand is written however long the ledger is
 away, and the provider is never called again for it.
@@ -14,6 +14,7 @@ import msgspec
 from prometheus_client import Counter, Histogram
 
 from libs.common import logs
+from libs.common.content import BodySeal
 from libs.common.errors import Unavailable
 from libs.common.metrics import LATENCY_BUCKETS
 from libs.common.pauses import growing
@@ -33,6 +34,8 @@ from services.executor.domain.retries import (
     decide,
 )
 from services.executor.ports import WorkerPorts
+from services.executor.use_cases import bodies
+from services.executor.use_cases.bodies import Content
 from services.executor.use_cases.leases import is_ours
 from services.executor.use_cases.running import Floor
 
@@ -49,7 +52,6 @@ PROVIDER_TIME: Final = Histogram(
 )
 DROPPED: Final = Counter("reqrun_late_answers_dropped_total", "Answers that came too late to count")
 
-PROVIDER_ERROR_BYTES: Final = 16 * 1024
 _FIRST_PAUSE: Final = timedelta(milliseconds=100)
 _LONGEST_PAUSE: Final = timedelta(seconds=5)
 _ACCOUNTS_AWAY_FIRST: Final = 5.0  # seconds, for the first attempt; doubling to the most
@@ -59,14 +61,17 @@ _ACCOUNTS_AWAY_MOST: Final = 60.0
 async def run(ports: WorkerPorts, floor: Floor, claim: Claim) -> None:
     """One attempt, claim to finish. Cancelled when its lease is lost: then it writes nothing."""
     try:
-        connection = await ports.connections.find(claim.project_id, claim.mode)
+        project = await ports.projects.find(claim.project_id, claim.mode)
     except Unavailable:
         await _give_back(ports, claim)
         return
-    if connection is None or claim.body is None:
-        ending = _unsendable(claim)
+    content = None if project is None else bodies.open_request(claim, project.data_key)
+    if project is None or project.connection is None:
+        ending = _unsendable(claim, ErrorCode.NO_PROVIDER_CONNECTION)
+    elif content is None:
+        ending = _unsendable(claim, ErrorCode.CONTENT_UNREADABLE)
     elif await is_ours(ports, floor, claim):
-        ending = await _attempt(ports, claim, connection, claim.body)
+        ending = await _attempt(ports, claim, project.connection, content)
     else:
         return
     floor.stop_calling(claim)
@@ -77,20 +82,20 @@ async def run(ports: WorkerPorts, floor: Floor, claim: Claim) -> None:
 
 
 async def _attempt(
-    ports: WorkerPorts, claim: Claim, connection: ProviderConnection, body: bytes
+    ports: WorkerPorts, claim: Claim, connection: ProviderConnection, content: Content
 ) -> Finish:
     started = time.perf_counter()
     call = await ports.provider.call(
         connection,
         claim.endpoint,
-        body,
+        content.body,
         timeout=claim.call_timeout,
         trace_id=f"{claim.request_id}-{claim.fence}",
     )
     PROVIDER_TIME.observe(time.perf_counter() - started)
     verdict = classify(call, ports.clock.now())
     ending = _ending(ports, claim, verdict)
-    return _with_bodies(ending, call)
+    return _with_bodies(ending, call, content.seal)
 
 
 def _ending(ports: WorkerPorts, claim: Claim, verdict: Verdict) -> Finish:
@@ -137,12 +142,13 @@ def _with_step(ending: Finish, step: TryAgain | GiveUp) -> Finish:
     )
 
 
-def _with_bodies(ending: Finish, call: Answer | CallFailure) -> Finish:
+def _with_bodies(ending: Finish, call: Answer | CallFailure, seal: BodySeal) -> Finish:
     if isinstance(call, CallFailure):
         return msgspec.structs.replace(ending, was_sent=call.was_sent)
     if ending.state is State.COMPLETED:
-        return msgspec.structs.replace(ending, result=call.body)
-    return msgspec.structs.replace(ending, provider_error=call.body[:PROVIDER_ERROR_BYTES] or None)
+        return msgspec.structs.replace(ending, result=bodies.seal_result(seal, call.body))
+    sealed = bodies.seal_provider_error(seal, call.body, ending.attempt)
+    return msgspec.structs.replace(ending, provider_error=sealed)
 
 
 def _json(verdict: Verdict) -> str | None:
@@ -150,15 +156,15 @@ def _json(verdict: Verdict) -> str | None:
     return msgspec.json.encode(kept).decode() if kept else None
 
 
-def _unsendable(claim: Claim) -> Finish:
-    """The project has no provider connection any more, or the body is gone."""
+def _unsendable(claim: Claim, error_code: ErrorCode) -> Finish:
+    """It can never be sent: the project has no provider any more, or the body does not open."""
     return Finish(
         request_id=claim.request_id,
         fence=claim.fence,
         attempt=claim.attempt,
         state=State.FAILED,
         outcome=Outcome.PERMANENT,
-        error_code=ErrorCode.NO_PROVIDER_CONNECTION,
+        error_code=error_code,
         was_sent=False,
     )
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
+import msgspec
 from prometheus_client import Counter, Gauge, Histogram
 
 from libs.common import logs, runtime
@@ -40,6 +41,7 @@ PASS_TIME: Final = Histogram(
 LAST_PASS: Final = Gauge("reqrun_dispatch_last_pass_timestamp_seconds", "When a pass last ended")
 OLDEST_DUE: Final = Gauge("reqrun_oldest_due_seconds", "How late the latest due row is")
 FORGOTTEN: Final = Gauge("reqrun_forgotten_rows", "Rows over ten minutes late; must read 0")
+PURGED: Final = Counter("reqrun_purged_total", "What expired and was removed", ["what"])
 DRIFT: Final = Gauge("reqrun_counter_drift_rows", "Counters that differ; must read 0", ["counter"])
 
 
@@ -141,16 +143,24 @@ async def _close_orphans(ports: DispatcherPorts) -> bool:
 
 
 async def keep_up(ports: DispatcherPorts, stop: asyncio.Event) -> None:
-    """Every minute: partitions in time, and the gauges that must read 0."""
+    """Every minute: partitions in time, what expired, and the gauges that must read 0."""
     while not stop.is_set():
         try:
             await ports.ledger.make_partitions()
+            await purge(ports)
             await measure(ports)
         except LedgerAway:
             log.warning(LEDGER_AWAY)
         except Exception:  # a gauge that cannot be read must not end the dispatcher
             log.exception(STEP_FAILED)
         await runtime.sleep(stop, UPKEEP_EVERY.total_seconds())
+
+
+async def purge(ports: DispatcherPorts) -> None:
+    """Remove what has expired, once."""
+    purged = await ports.ledger.purge()
+    for what, count in msgspec.structs.asdict(purged).items():
+        PURGED.labels(what).inc(count)
 
 
 async def measure(ports: DispatcherPorts) -> None:

@@ -1,12 +1,12 @@
 """The worker on a real ledger, broker and Redis, against the simulator."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any
+from functools import partial
 
-import msgspec
 import pytest
 from redis.asyncio import Redis
 
@@ -20,7 +20,7 @@ from libs.ledger.states import State
 from services.executor.use_cases.leases import is_ours
 from services.executor.use_cases.running import Floor, Running
 from tests.support import queues
-from tests.support.ledgers import Bench, bench, submission
+from tests.support.ledgers import Bench, bench
 from tests.support.simulator import simulator
 from tests.support.waiting import until
 from tests.support.workers import Worker, worker
@@ -44,14 +44,6 @@ async def running(
         yield hands
 
 
-async def accept(ledger: Bench, model: str, **changes: Any) -> str:
-    body = msgspec.json.encode({"model": model, "messages": [{"role": "user", "content": "hi"}]})
-    accepted = await ledger.gateway.accept(
-        submission(mode="test", model=model, body=body, running_limit=100, **changes)
-    )
-    return accepted.request_id
-
-
 async def is_final(ledger: Bench, request_id: str) -> bool:
     return await ledger.result(request_id) is not None
 
@@ -63,17 +55,18 @@ async def test_a_hint_becomes_a_result_and_a_wake_up(
     heard = redis.pubsub()
     await heard.subscribe(WAKE_UP_CHANNEL)
     assert await heard.get_message(timeout=5) is not None
-    request_id = await accept(ledger, "sim-ok")
+    kept = await running.accept("sim-ok")
 
-    await running.hint(request_id)
+    await running.hint(kept.id)
 
     message = await heard.get_message(ignore_subscribe_messages=True, timeout=10)
     assert message is not None
-    assert message["data"].decode().split("\n") == [request_id]
-    standing = await ledger.gateway.look(Question("prj_a", "test", request_id))
+    assert message["data"].decode().split("\n") == [kept.id]
+    standing = await ledger.gateway.look(Question("prj_a", "test", kept.id))
     assert standing is not None
     assert standing.state is State.COMPLETED
-    assert msgspec.json.decode(standing.result or b"")["object"] == "chat.completion"
+    assert standing.result is not None
+    assert json.loads(kept.seal.open(standing.result, "result"))["object"] == "chat.completion"
     await heard.aclose()  # type: ignore[no-untyped-call]
     await redis.aclose()
 
@@ -81,21 +74,22 @@ async def test_a_hint_becomes_a_result_and_a_wake_up(
 async def test_a_failing_provider_leaves_its_reason_in_the_timeline(
     ledger: Bench, running: Worker
 ) -> None:
-    request_id = await accept(ledger, "sim-400")
+    kept = await running.accept("sim-400")
 
-    await running.hint(request_id)
-    await until(lambda: is_final(ledger, request_id))
+    await running.hint(kept.id)
+    await until(lambda: is_final(ledger, kept.id))
 
-    attempts = await ledger.gateway.timeline(Question("prj_a", "test", request_id))
+    attempts = await ledger.gateway.timeline(Question("prj_a", "test", kept.id))
     assert attempts is not None
     assert [(one.outcome, one.status_code) for one in attempts] == [("permanent", 400)]
-    assert b"error" in (attempts[0].provider_error or b"")
+    assert attempts[0].provider_error is not None
+    assert b"error" in kept.seal.open(attempts[0].provider_error, "provider_error", 1)
 
 
 async def test_a_rate_limited_request_waits_as_long_as_the_provider_asks(
     ledger: Bench, running: Worker
 ) -> None:
-    request_id = await accept(ledger, "sim-429-once")
+    request_id = (await running.accept("sim-429-once")).id
 
     await running.hint(request_id)
     await until(lambda: has_state(ledger, request_id, "retrying"))
@@ -119,7 +113,7 @@ async def test_a_rate_limited_request_waits_as_long_as_the_provider_asks(
 async def test_a_provider_that_keeps_failing_uses_up_the_attempts(
     ledger: Bench, running: Worker
 ) -> None:
-    request_id = await accept(ledger, "sim-500-always", max_attempts=3)
+    request_id = (await running.accept("sim-500-always", max_attempts=3)).id
 
     await running.hint(request_id)
     async with asyncio.timeout(60):
@@ -139,15 +133,87 @@ async def has_state(ledger: Bench, request_id: str, state: str) -> bool:
     return row is not None and row["state"] == state
 
 
-async def test_without_its_provider_connection_a_claim_is_given_back(
+@pytest.mark.parametrize("mode", ["live", "test"])
+async def test_while_accounts_is_away_the_claim_on_a_project_nobody_knows_is_given_back(
+    ledger: Bench, running: Worker, mode: str
+) -> None:
+    kept = await running.accept("sim-ok", mode=mode)
+    running.accounts.silence()
+
+    await running.hint(kept.id)
+
+    await until(lambda: was_given_back(ledger, kept.id))
+    assert await ledger.attempts(kept.id) == []
+
+
+async def test_a_live_request_goes_to_its_projects_own_provider(
     ledger: Bench, running: Worker
 ) -> None:
-    accepted = await ledger.accept(mode="live")
+    running.accounts.connect("prj_a", f"{running.simulator_url}/v1")
+    kept = await running.accept("sim-ok", mode="live")
 
-    await running.hint(accepted.request_id)
+    await running.hint(kept.id)
+    await until(lambda: is_final(ledger, kept.id))
 
-    await until(lambda: was_given_back(ledger, accepted.request_id))
-    assert await ledger.attempts(accepted.request_id) == []
+    assert await running.is_called()
+
+
+@pytest.mark.parametrize("is_erased", [True, False])
+async def test_a_project_without_a_provider_sends_nothing(
+    ledger: Bench, running: Worker, *, is_erased: bool
+) -> None:
+    running.accounts.erased |= {"prj_a"} if is_erased else set()
+    kept = await running.accept("sim-ok", mode="live")
+
+    await running.hint(kept.id)
+
+    await until(lambda: is_final(ledger, kept.id))
+    assert await error_of(ledger, kept.id) == "no_provider_connection"
+    assert not await running.is_called()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        "UPDATE bodies SET content = content || '\\x00'::bytea",
+        "UPDATE body_keys SET secret = sha256(secret)",
+        "DELETE FROM bodies",
+        "DELETE FROM body_keys",
+    ],
+)
+async def test_a_body_that_does_not_open_fails_for_good_and_is_not_sent(
+    ledger: Bench, running: Worker, spoil: str
+) -> None:
+    kept = await running.accept("sim-ok")
+    await ledger.sql.execute(spoil)
+
+    await running.hint(kept.id)
+
+    await until(lambda: is_final(ledger, kept.id))
+    assert await error_of(ledger, kept.id) == "content_unreadable"
+    assert [one["sent_at"] for one in await ledger.attempts(kept.id)] == [None]
+    assert not await running.is_called()
+
+
+async def error_of(ledger: Bench, request_id: str) -> str | None:
+    result = await ledger.result(request_id)
+    assert result is not None
+    code: str | None = result["last_error_code"]
+    return code
+
+
+async def test_nothing_the_provider_said_stands_in_the_ledger_in_the_clear(
+    ledger: Bench, running: Worker
+) -> None:
+    kept = [await running.accept(model) for model in ("sim-ok", "sim-400")]
+    await running.hint(*(one.id for one in kept))
+    for one in kept:
+        await until(partial(is_final, ledger, one.id))
+
+    rows = await ledger.peek("SELECT content FROM bodies")
+    assert len(rows) == 4
+    for word in (b"model", b"message", b"error", b"choices"):
+        assert not [row for row in rows if word in row["content"]]
 
 
 async def was_given_back(ledger: Bench, request_id: str) -> bool:
@@ -158,7 +224,7 @@ async def was_given_back(ledger: Bench, request_id: str) -> bool:
 async def test_a_stop_finishes_what_is_under_way_and_takes_nothing_more(
     ledger: Bench, running: Worker
 ) -> None:
-    slow = await accept(ledger, "sim-slow-800ms")
+    slow = (await running.accept("sim-slow-800ms")).id
     await running.hint(slow)
     await until(running.is_called)
 
@@ -171,7 +237,7 @@ async def test_a_lost_lease_cuts_the_call(
     ledger: Bench, running: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.executor.use_cases.leases.EVERY", timedelta(milliseconds=50))
-    request_id = await accept(ledger, "sim-slow-60000ms")
+    request_id = (await running.accept("sim-slow-60000ms")).id
     await running.hint(request_id)
     await until(lambda: has_state(ledger, request_id, "processing"))
 
@@ -200,7 +266,7 @@ async def test_an_answer_in_hand_is_written_when_the_ledger_is_back(
         simulator() as origin,
         worker(ledger, rabbitmq_server.url, redis_server.url, origin) as hands,
     ):
-        request_id = await accept(ledger, "sim-ok")
+        request_id = (await hands.accept("sim-ok")).id
         await hands.hint(request_id)
         await until(lambda: is_final(ledger, request_id))
 
@@ -232,7 +298,7 @@ async def test_no_more_run_at_once_than_there_are_places(
         simulator() as origin,
         worker(ledger, rabbitmq_server.url, redis_server.url, origin, places=3) as hands,
     ):
-        ids = [await accept(ledger, "sim-slow-200ms") for _ in range(9)]
+        ids = [(await hands.accept("sim-slow-200ms")).id for _ in range(9)]
         await hands.hint(*ids)
         most = 0
         while await ledger.count("results") < len(ids):
@@ -251,10 +317,10 @@ async def test_some_places_are_kept_for_the_first_slots_of_others(
         simulator() as origin,
         worker(ledger, rabbitmq_server.url, redis_server.url, origin, places=8) as hands,
     ):
-        flood = [await accept(ledger, "sim-slow-5000ms") for _ in range(12)]
+        flood = [(await hands.accept("sim-slow-5000ms")).id for _ in range(12)]
         await hands.hint(*flood, is_first=False)
         await until(lambda: are_running(ledger, 7))
-        other = await accept(ledger, "sim-ok", project_id="prj_other")
+        other = (await hands.accept("sim-ok", project_id="prj_other")).id
 
         await hands.hint(other)
         await until(lambda: is_final(ledger, other), seconds=4)

@@ -4,7 +4,7 @@ import asyncio
 import re
 from contextlib import aclosing
 from datetime import timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 import httpcore2
 import httpx2
@@ -22,6 +22,14 @@ _KEY: Final = re.compile(r"[!-~]{1,1024}")
 """Printable ASCII without spaces: what a bearer token may be (RFC 6750, 2.1, read generously)."""
 
 
+_HEADERS: Final = (
+    (b"User-Agent", b"ReqRun"),
+    (b"Accept", b"application/json"),
+    # Compressed answers save little here and are how a small answer becomes a huge one.
+    (b"Accept-Encoding", b"identity"),
+)
+
+
 class ProviderOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`open_hosts`: `host` or `host:port` that may be reached by plain http at any address.
 
@@ -33,6 +41,16 @@ class ProviderOptions(msgspec.Struct, frozen=True, kw_only=True):
     keepalive_expiry: timedelta = timedelta(seconds=4)
     max_answer_bytes: int = 16 * 1024 * 1024
     ca_file: str | None = None
+
+
+class _Outgoing(NamedTuple):
+    """What differs between calls. `headers`: besides those of every call."""
+
+    method: bytes
+    endpoint: str
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes | None
+    max_bytes: int
 
 
 class Provider:
@@ -69,15 +87,41 @@ class Provider:
         `trace_id` is `<request id>-<fence>`: it tells one attempt from another at the provider.
         Never raises for what a provider or a network does. A cancelled call closes its connection.
         """
+        own = (
+            (b"Content-Type", b"application/json"),
+            (b"Content-Length", str(len(body)).encode("ascii")),
+            (b"X-Client-Request-Id", trace_id.encode("ascii")),
+        )
+        outgoing = _Outgoing(b"POST", endpoint, own, body, self._options.max_answer_bytes)
+        return await self._call(connection, outgoing, timeout)
+
+    async def get(
+        self,
+        connection: ProviderConnection,
+        endpoint: str,
+        *,
+        timeout: timedelta,  # noqa: ASYNC109 - as above
+        max_bytes: int,
+    ) -> Answer | CallFailure:
+        """GET `endpoint` (`models`), under the same checks. TOO_LARGE past `max_bytes`."""
+        outgoing = _Outgoing(b"GET", endpoint, (), None, max_bytes)
+        return await self._call(connection, outgoing, timeout)
+
+    async def _call(
+        self,
+        connection: ProviderConnection,
+        outgoing: _Outgoing,
+        timeout: timedelta,  # noqa: ASYNC109 - as above
+    ) -> Answer | CallFailure:
         is_sent = False
         try:
             async with asyncio.timeout(timeout.total_seconds()):
-                request_headers = _headers(connection.key, body, trace_id)
-                target = self._target(connection.base_url, endpoint)
+                authorization = _authorization(connection.key)
+                target = self._target(connection.base_url, outgoing.endpoint)
                 wire = await self._pool.take(target)
                 is_sent = True
-                request = _request(target, request_headers, body)
-                return await self._exchange(wire, target, request)
+                request = _request(target, outgoing, authorization)
+                return await self._exchange(wire, target, request, outgoing.max_bytes)
         except CallRefused as refused:
             return CallFailure(refused.kind, was_sent=False)
         except TimeoutError:
@@ -94,12 +138,12 @@ class Provider:
         self._resolver.close()
 
     async def _exchange(
-        self, wire: Connection, target: Target, request: httpcore2.Request
+        self, wire: Connection, target: Target, request: httpcore2.Request, max_bytes: int
     ) -> Answer | CallFailure:
         try:
             response = await wire.handle_async_request(request)
             async with aclosing(response):
-                return await read_answer(response, self._options.max_answer_bytes)
+                return await read_answer(response, max_bytes)
         finally:
             await self._pool.put_back(target.origin, wire)
 
@@ -114,33 +158,26 @@ class Provider:
         return target
 
 
-def _request(target: Target, headers: list[tuple[bytes, bytes]], body: bytes) -> httpcore2.Request:
+def _request(
+    target: Target, outgoing: _Outgoing, authorization: tuple[bytes, bytes]
+) -> httpcore2.Request:
     origin = target.origin
     return httpcore2.Request(
-        b"POST",
+        outgoing.method,
         httpcore2.URL(
             scheme=origin.scheme.encode(),
             host=origin.host.encode(),
             port=origin.port,
             target=target.path,
         ),
-        headers=[(b"Host", target.authority), *headers],
-        content=body,
+        headers=[(b"Host", target.authority), *_HEADERS, authorization, *outgoing.headers],
+        content=outgoing.body,
     )
 
 
-def _headers(key: Secret, body: bytes, trace_id: str) -> list[tuple[bytes, bytes]]:
+def _authorization(key: Secret) -> tuple[bytes, bytes]:
     """Raises CallRefused (BAD_KEY) for a key that cannot stand in a header."""
     revealed = key.reveal()
     if not _KEY.fullmatch(revealed):
         raise CallRefused(FailureKind.BAD_KEY)
-    return [
-        (b"User-Agent", b"ReqRun"),
-        (b"Accept", b"application/json"),
-        # Compressed answers save little here and are how a small answer becomes a huge one.
-        (b"Accept-Encoding", b"identity"),
-        (b"Content-Type", b"application/json"),
-        (b"Content-Length", str(len(body)).encode("ascii")),
-        (b"Authorization", b"Bearer " + revealed.encode("ascii")),
-        (b"X-Client-Request-Id", trace_id.encode("ascii")),
-    ]
+    return b"Authorization", b"Bearer " + revealed.encode("ascii")

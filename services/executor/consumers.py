@@ -1,0 +1,21 @@
+"""Which event leads to which use case."""
+
+from functools import partial
+from typing import Final
+
+from libs.common.broker.dispatch import Handlers
+from libs.common.broker.topology import EXECUTOR_PROJECTS
+from libs.common.contracts.accounts import ProjectDeleted, ProjectPaused, ProjectResumed
+from services.executor.ports import DispatcherPorts
+from services.executor.use_cases import projects
+
+QUEUES: Final = (EXECUTOR_PROJECTS,)
+
+
+def handlers(ports: DispatcherPorts) -> Handlers:
+    """The table."""
+    return {
+        ProjectPaused: partial(projects.follow, ports),
+        ProjectResumed: partial(projects.follow, ports),
+        ProjectDeleted: partial(projects.follow, ports),
+    }

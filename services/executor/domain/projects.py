@@ -1,0 +1,11 @@
+"""How a project stands, as far as its requests are concerned."""
+
+from enum import StrEnum
+
+
+class Standing(StrEnum):
+    """What accounts says of it now."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    ERASED = "erased"

@@ -1,0 +1,62 @@
+"""Follow what accounts tells about projects.
+
+Events may come twice, late, or after a later one; with several dispatchers two are handled at once.
+So an event only says that something changed: how the project stands is asked, and asked again once
+that has been applied. Whoever applied something outdated sees so, and mends it.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from prometheus_client import Counter
+
+from libs.common import logs
+from libs.common.contracts.accounts import ProjectDeleted, ProjectPaused, ProjectResumed
+from services.executor.domain.projects import Standing
+from services.executor.ports import DispatcherPorts
+
+log = logs.get(__name__)
+
+PROJECT_FOLLOWED: Final = "project_followed"
+
+CANCELLED: Final = Counter(
+    "reqrun_erased_open_requests_total", "Open requests cancelled because their project was erased"
+)
+
+Told = ProjectPaused | ProjectResumed | ProjectDeleted
+
+
+async def follow(ports: DispatcherPorts, event: Told) -> None:
+    """Bring the project's requests to where it stands now. Raises Unavailable, LedgerAway."""
+    applied, standing = None, await ports.standings.find(event.project_id)
+    while standing is not applied:
+        count = await _APPLY[standing](ports, event.project_id)
+        log.info(PROJECT_FOLLOWED, project_id=event.project_id, state=standing, count=count)
+        applied, standing = standing, await ports.standings.find(event.project_id)
+
+
+async def _pause(ports: DispatcherPorts, project_id: str) -> int:
+    """No slot is given from here on; calls under way finish."""
+    return await ports.ledger.pause(project_id)
+
+
+async def _resume(ports: DispatcherPorts, project_id: str) -> int:
+    """Requests run again, with time enough to do so."""
+    return await ports.ledger.resume(project_id)
+
+
+async def _erase(ports: DispatcherPorts, project_id: str) -> int:
+    """Batch by batch, each told to who waits for it."""
+    count = 0
+    async for cancelled in ports.ledger.erase_project(project_id):
+        ports.wakeups.tell(cancelled)
+        count += len(cancelled)
+    CANCELLED.inc(count)
+    return count
+
+
+_APPLY: Final[Mapping[Standing, Callable[[DispatcherPorts, str], Awaitable[int]]]] = {
+    Standing.PAUSED: _pause,
+    Standing.RUNNING: _resume,
+    Standing.ERASED: _erase,
+}
