@@ -74,6 +74,12 @@ class LimitReached(AppError):
     code = "rate_limit_exceeded"
 
 
+class TimedOut(AppError):
+    """The caller's own time is over; what was asked for goes on."""
+
+    code = "wait_timeout"
+
+
 class Unavailable(AppError):
     """Something we depend on is away. Whether the work was done may be unknown."""
 

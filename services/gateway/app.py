@@ -22,18 +22,25 @@ from libs.common.settings import Secret
 from libs.common.tokens import ServiceTokens
 from libs.common.web import health
 from libs.common.web.app import create, serve
+from libs.common.web.connections import Bounds
 from libs.ledger.ledger import GatewayLedger
 from services.gateway.adapters.accounts import HttpAccounts
 from services.gateway.adapters.contexts import RedisContexts
+from services.gateway.adapters.executors import HttpModels
 from services.gateway.adapters.hints import BrokerHints
 from services.gateway.adapters.ledger import PatientLedger
-from services.gateway.adapters.wakeups import RedisWakeups
+from services.gateway.adapters.limits import RedisRates
+from services.gateway.adapters.wakeups import RedisTeller, RedisWakeups
 from services.gateway.api.calls import BodyBounds
+from services.gateway.api.desk import Desk, Waits
 from services.gateway.api.edge import Edge
-from services.gateway.api.routes import Desk, routes
+from services.gateway.api.routes import routes
+from services.gateway.domain.addresses import parse_networks
 from services.gateway.ports import Ports
-from services.gateway.settings import Settings, pepper_of
-from services.gateway.use_cases.callers import Callers
+from services.gateway.settings import Settings, secrets_of
+from services.gateway.use_cases.addresses import Addresses
+from services.gateway.use_cases.callers import Callers, Secrets
+from services.gateway.use_cases.entrance import Entrance
 from services.gateway.use_cases.waiting import WaitingRoom
 
 log = logs.get(__name__)
@@ -45,7 +52,7 @@ SERVICE: Final = "gateway"
 _REDIS_SECONDS: Final = 0.1  # callers wait for these
 _CHANNEL_SECONDS: Final = 1.0  # nobody waits for this one
 _READY_SECONDS: Final = 1.0
-_ACCOUNTS_CONNECTIONS: Final = 4
+_CONNECTIONS: Final = 4
 _HTTP_SECONDS: Final = 1.0
 _FIRST_PAUSE: Final = timedelta(milliseconds=100)
 _LONGEST_PAUSE: Final = timedelta(seconds=2)
@@ -54,49 +61,60 @@ _LONGEST_PAUSE: Final = timedelta(seconds=2)
 @asynccontextmanager
 async def open_gateway(settings: Settings) -> AsyncIterator[list[Loop]]:
     """The gateway's loops, with everything they need open."""
-    pepper = pepper_of(settings)
+    secrets = secrets_of(settings)
     ledger = GatewayLedger(settings.ledger_url.reveal(), connections=settings.ledger_connections)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(ledger.close)
         publisher = await stack.enter_async_context(
             RabbitMQPublisher(settings.broker_url, name=SERVICE)
         )
-        client = await stack.enter_async_context(_accounts_client(settings))
+        client = await stack.enter_async_context(_client(settings.accounts_url))
+        executors = await stack.enter_async_context(_client(settings.executor_url))
         redis = await stack.enter_async_context(_redis(settings.redis_url, _REDIS_SECONDS))
         hints = BrokerHints(publisher)
         stack.push_async_callback(hints.drain)
+        rates = RedisRates(redis)
+        stack.push_async_callback(rates.close)
         ports = Ports(
             ledger=PatientLedger(ledger),
             hints=hints,
             accounts=HttpAccounts(client, _tokens(settings)),
             last_contexts=RedisContexts(redis),
+            rates=rates,
+            models=HttpModels(executors, _tokens(settings)),
+            wakeups=RedisTeller(redis),
             clock=SystemClock(),
         )
-        yield _loops(settings, ledger, ports, pepper)
+        yield _loops(settings, ledger, ports, secrets)
 
 
-def _loops(settings: Settings, ledger: GatewayLedger, ports: Ports, pepper: bytes) -> list[Loop]:
+def _loops(settings: Settings, ledger: GatewayLedger, ports: Ports, secrets: Secrets) -> list[Loop]:
     room = WaitingRoom(ports.ledger.find_final, limit=settings.max_waiting)
     gate = Gate(ledger)
-    public = Edge(create(routes(_desk(settings, ports, pepper, room))))
+    bounds = BodyBounds(settings.max_body_bytes, settings.body_timeout)
+    public = Edge(create(routes(_desk(settings, ports, secrets, room), bounds)))
     internal = create(health.routes(gate.is_ready))
     return [
         gate.watch,
         room.keep_time,
         room.keep_looking,
         RedisWakeups(partial(_redis, settings.redis_url, _CHANNEL_SECONDS), room).follow,
-        gate.after(serve(public, settings.host, settings.port)),
+        gate.after(serve(public, settings.host, settings.port, bounds=_bounds(settings))),
         serve(internal, settings.host, settings.internal_port),
     ]
 
 
-def _desk(settings: Settings, ports: Ports, pepper: bytes, room: WaitingRoom) -> Desk:
+def _bounds(settings: Settings) -> Bounds:
+    return Bounds(head_time=settings.head_timeout, connections=settings.max_connections)
+
+
+def _desk(settings: Settings, ports: Ports, secrets: Secrets, room: WaitingRoom) -> Desk:
     return Desk(
         ports=ports,
-        callers=Callers(ports, pepper),
+        entrance=Entrance(ports, Callers(ports, secrets), Addresses(settings.failures_a_minute)),
         room=room,
-        bounds=BodyBounds(settings.max_body_bytes, settings.body_timeout),
-        wait=settings.wait,
+        waits=Waits(settings.wait, settings.drop_in_wait),
+        trusted=parse_networks(settings.trusted_proxies),
     )
 
 
@@ -158,13 +176,13 @@ def _redis(url: Secret, seconds: float) -> Redis:
     )
 
 
-def _accounts_client(settings: Settings) -> httpx2.AsyncClient:
+def _client(url: str) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(
-        base_url=settings.accounts_url,
+        base_url=url,
         timeout=_HTTP_SECONDS,
         trust_env=False,
         follow_redirects=False,
-        limits=httpx2.Limits(max_connections=_ACCOUNTS_CONNECTIONS),
+        limits=httpx2.Limits(max_connections=_CONNECTIONS),
     )
 
 

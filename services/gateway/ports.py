@@ -7,17 +7,27 @@ from typing import Protocol
 import msgspec
 
 from libs.common.clock import Clock
-from libs.common.contracts.accounts import KeyContext
-from libs.ledger.accept import Accepted, Hint, Submission
+from libs.common.contracts.accounts import KeyContext, KeyDigests
+from libs.ledger.accept import Hint, Submission, Verdict
+from libs.ledger.cancel import CancelAnswer, Change
+from libs.ledger.erase import EraseAnswer
+from libs.ledger.list_requests import Listed, ListQuestion
 from libs.ledger.look import Question, Standing
+from libs.ledger.nonces import Nonce
+from libs.ledger.original import Original
 from libs.ledger.timeline import Attempt
+from services.gateway.domain.rates import RateAsk, RateGrant
 
 
 class Ledger(Protocol):
     """The gateway's hand on the request ledger. Everything raises LedgerAway."""
 
-    async def accept(self, submission: Submission) -> Accepted:
+    async def accept(self, submission: Submission) -> Verdict:
         """Store it; returns after COMMIT. Raises ItemRefused. LedgerAway: perhaps stored."""
+        ...
+
+    async def spend(self, nonce: Nonce) -> bool:
+        """Spend the nonce of a read; False where it was spent before."""
         ...
 
     async def look(self, question: Question) -> Standing | None:
@@ -26,6 +36,22 @@ class Ledger(Protocol):
 
     async def find_final(self, questions: Sequence[Question]) -> set[str]:
         """The ids of those that are final; one statement, no bodies."""
+        ...
+
+    async def list_requests(self, asked: ListQuestion) -> list[Listed]:
+        """A page of a project's requests, newest first."""
+        ...
+
+    async def cancel(self, change: Change) -> CancelAnswer:
+        """End one that is open."""
+        ...
+
+    async def erase(self, change: Change) -> EraseAnswer:
+        """Destroy the content of one."""
+        ...
+
+    async def find_original(self, question: Question) -> Original | None:
+        """What a retry repeats."""
         ...
 
     async def timeline(self, question: Question) -> list[Attempt] | None:
@@ -44,8 +70,8 @@ class Hints(Protocol):
 class Accounts(Protocol):
     """Knows whose an API key is."""
 
-    async def resolve(self, digests: Sequence[str]) -> Mapping[str, KeyContext]:
-        """Contexts by digest; an unknown or revoked one is absent. Raises AccountsAway."""
+    async def resolve(self, keys: Sequence[KeyDigests]) -> Mapping[str, KeyContext]:
+        """Contexts by newest digest; an unknown or revoked one is absent. Raises AccountsAway."""
         ...
 
 
@@ -68,6 +94,30 @@ class LastContexts(Protocol):
         ...
 
 
+class Models(Protocol):
+    """Knows what models a project's provider has."""
+
+    async def list_models(self, project_id: str, mode: str) -> msgspec.Raw:
+        """A JSON array, as the provider wrote it. Raises NoProviderConnection, ModelsAway."""
+        ...
+
+
+class WakeUps(Protocol):
+    """Tells waiting gateways that requests are final. May be lost; never waited for."""
+
+    def tell(self, request_ids: Sequence[str]) -> None:
+        """Returns at once."""
+        ...
+
+
+class Rates(Protocol):
+    """Knows how often a key and its project may call. Never raises, never keeps anybody long."""
+
+    async def take(self, ask: RateAsk) -> RateGrant:
+        """A token for one call, or how long until there is one."""
+        ...
+
+
 class Ports(msgspec.Struct, frozen=True, kw_only=True):
     """All of them."""
 
@@ -75,4 +125,7 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     hints: Hints
     accounts: Accounts
     last_contexts: LastContexts
+    rates: Rates
+    wakeups: WakeUps
+    models: Models
     clock: Clock

@@ -6,7 +6,9 @@ from typing import Final, Literal
 
 import msgspec
 
+from libs.common.crypto import SealingKey, SealingKeyring
 from libs.common.settings import Secret, SettingsError
+from services.gateway.use_cases.callers import Secrets
 
 PEPPER_BYTES: Final = 32
 
@@ -14,19 +16,29 @@ PEPPER_BYTES: Final = 32
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """For `web`.
 
-    `accounts_url`: its internal port. `api_key_pepper`: base64 of at least 32 random bytes, the
-    same as accounts has. `service_key`: PEM of our Ed25519 private key. `wait`: how long a caller
-    who does not say is kept waiting. `max_waiting`: callers kept waiting at once; one more gets the
-    asynchronous answer at once.
+    `accounts_url`, `executor_url`: their internal ports. `api_key_pepper`: base64 of at least 32
+    random bytes, the same as accounts has; `api_key_older_peppers`: those it replaced, comma-
+    separated, while keys are still stored under them. `data_plane_keys`: base64 of our X25519
+    private keys, comma-separated. `service_key`: PEM of our Ed25519 private key.
+    `trusted_proxies`: networks whose `X-Forwarded-For` is believed. `wait`: how long a caller who
+    does not say is kept waiting; `drop_in_wait`: one with a drop-in key. `max_waiting`: callers
+    kept waiting at once; one more gets the asynchronous answer at once. `failures_a_minute`:
+    failed authentications of one client address before nobody new is looked up for it.
+    `max_connections`: one more is refused with 503; below the process's limit of open files.
+    `head_timeout`: for the head of a call to arrive.
     """
 
     ledger_url: Secret
     broker_url: Secret
     redis_url: Secret
     accounts_url: str
+    executor_url: str
     api_key_pepper: Secret
+    data_plane_keys: Secret
     service_key: Secret
     service_key_id: str
+    api_key_older_peppers: Secret = Secret("")
+    trusted_proxies: tuple[str, ...] = ()
     env: Literal["local", "production"] = "production"
     log_level: str = "info"
     host: str = "127.0.0.1"
@@ -36,7 +48,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_body_bytes: int = 2 * 1024 * 1024
     body_timeout: timedelta = timedelta(seconds=10)
     wait: timedelta = timedelta(seconds=25)
+    drop_in_wait: timedelta = timedelta(seconds=540)
     max_waiting: int = 20_000
+    failures_a_minute: int = 30
+    max_connections: int = 25_000
+    head_timeout: timedelta = timedelta(seconds=10)
 
 
 class MigrationSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,10 +61,20 @@ class MigrationSettings(msgspec.Struct, frozen=True, kw_only=True):
     migration_url: Secret
 
 
-def pepper_of(settings: Settings) -> bytes:
-    """The pepper's bytes. Raises SettingsError."""
+def secrets_of(settings: Settings) -> Secrets:
+    """The peppers, newest first, and the private keys. Raises SettingsError."""
+    older = settings.api_key_older_peppers.reveal()
+    texts = [settings.api_key_pepper.reveal(), *(older.split(",") if older else ())]
     try:
-        pepper = b64decode(settings.api_key_pepper.reveal(), validate=True)
+        keys = [SealingKey.from_text(text) for text in settings.data_plane_keys.reveal().split(",")]
+    except ValueError:
+        raise SettingsError("REQRUN_DATA_PLANE_KEYS are not X25519 private keys") from None
+    return Secrets([_pepper(text) for text in texts], SealingKeyring(keys))
+
+
+def _pepper(text: str) -> bytes:
+    try:
+        pepper = b64decode(text, validate=True)
     except ValueError:
         pepper = b""
     if len(pepper) < PEPPER_BYTES:

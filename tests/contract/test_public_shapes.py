@@ -23,7 +23,7 @@ GOLDEN = Path(__file__).parent / "golden" / "openapi.json"
 AT = datetime(2026, 11, 22, 8, 26, 40, 999_999, tzinfo=UTC)
 
 DOCUMENT = msgspec.json.decode(openapi.DOCUMENT)
-PATHS = ("/v1/chat/completions", "/v1/requests/{id}", "/v1/requests/{id}/attempts")
+PATHS = tuple(DOCUMENT["paths"])
 
 
 def standing(state: State, **changes: Any) -> Standing:
@@ -135,6 +135,9 @@ def test_the_control_fields_are_the_documented_ones() -> None:
     [
         (examples.ACCEPTED, views.AcceptedView),
         (examples.REQUEST, views.RequestView),
+        (examples.REQUESTS, views.RequestsView),
+        (examples.REQUESTS["data"][0], views.ListedView),
+        (examples.MODELS, views.ModelsView),
         (examples.ATTEMPTS, views.AttemptsView),
         (examples.ATTEMPTS["data"][0], views.AttemptView),
     ],
@@ -146,7 +149,11 @@ def test_an_example_has_the_members_of_what_it_shows(
 
 
 def test_the_example_of_a_submission_can_be_submitted() -> None:
-    assert submissions.parse(msgspec.json.encode(examples.SUBMIT)).wants_wait
+    assert submissions.parse(msgspec.json.encode(examples.SUBMIT)).model
+
+
+def test_the_example_of_a_retry_can_be_sent() -> None:
+    assert submissions.parse_retry(msgspec.json.encode(examples.RETRY)).wish.wants_wait
 
 
 def test_error_examples_have_the_envelopes_shape() -> None:

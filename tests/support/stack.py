@@ -34,6 +34,8 @@ class Seeded(msgspec.Struct, frozen=True, kw_only=True):
     test_key: str
     live_key: str
     drop_in_key: str
+    signed_key: str
+    signing_secret: str
     free_account_id: str
     free_project_id: str
     free_key: str

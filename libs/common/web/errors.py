@@ -38,6 +38,7 @@ FORMS: Final[dict[type[errors.AppError], Form]] = {
     errors.TooLarge: Form(413, "invalid_request_error"),
     errors.LimitReached: Form(429, "rate_limit_error"),
     errors.Unavailable: Form(503, "api_error"),
+    errors.TimedOut: Form(504, "api_error"),
 }
 _CRASHED: Final = Form(500, "api_error")
 

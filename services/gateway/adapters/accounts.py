@@ -12,6 +12,7 @@ from libs.common.contracts.accounts import (
     AUDIENCE,
     RESOLVE_KEYS_PATH,
     KeyContext,
+    KeyDigests,
     ResolveKeysAnswer,
     ResolveKeysQuestion,
 )
@@ -34,19 +35,19 @@ class HttpAccounts:
         """`client`: with accounts' internal address as its base URL."""
         self._client, self._tokens = client, tokens
 
-    async def resolve(self, digests: Sequence[str]) -> Mapping[str, KeyContext]:
+    async def resolve(self, keys: Sequence[KeyDigests]) -> Mapping[str, KeyContext]:
         """See Accounts. Anything but a good answer within a second is AccountsAway."""
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 response = await self._client.post(
                     RESOLVE_KEYS_PATH,
-                    content=msgspec.json.encode(ResolveKeysQuestion(tuple(digests))),
+                    content=msgspec.json.encode(ResolveKeysQuestion(tuple(keys))),
                     headers=self._headers(),
                 )
             response.raise_for_status()
             contexts = _read(response.content).contexts
         except (httpx2.HTTPError, TimeoutError, msgspec.DecodeError) as error:
-            log.warning(ACCOUNTS_NOT_ANSWERING, count=len(digests), exc_info=error)
+            log.warning(ACCOUNTS_NOT_ANSWERING, count=len(keys), exc_info=error)
             raise AccountsAway from None
         return {context.digest: context for context in contexts}
 

@@ -1,14 +1,21 @@
 """The request ledger, bounded in time: a caller is never kept in doubt for longer than that."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final, TypeVar
 
-from libs.ledger.accept import Accepted, Submission
+from libs.ledger.accept import Submission, Verdict
+from libs.ledger.cancel import CancelAnswer, Change
 from libs.ledger.connection import LedgerAway
+from libs.ledger.erase import EraseAnswer
 from libs.ledger.ledger import GatewayLedger
+from libs.ledger.list_requests import Listed, ListQuestion
 from libs.ledger.look import Question, Standing, look
+from libs.ledger.nonces import Nonce
+from libs.ledger.original import Original
 from libs.ledger.timeline import Attempt
+
+Answer = TypeVar("Answer")
 
 PATIENCE_SECONDS: Final = 1.9
 """Queue and statement together. A little less than a statement alone may take: when one hangs, who
@@ -21,31 +28,47 @@ class PatientLedger:
     def __init__(self, ledger: GatewayLedger) -> None:
         self._ledger = ledger
 
-    async def accept(self, submission: Submission) -> Accepted:
+    async def accept(self, submission: Submission) -> Verdict:
         """See Ledger."""
-        try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                return await self._ledger.accept(submission)
-        except TimeoutError:
-            raise LedgerAway from None
+        return await _patiently(self._ledger.accept(submission))
+
+    async def spend(self, nonce: Nonce) -> bool:
+        """See Ledger."""
+        return await _patiently(self._ledger.spend(nonce))
 
     async def look(self, question: Question) -> Standing | None:
         """See Ledger."""
-        try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                return await self._ledger.look(question)
-        except TimeoutError:
-            raise LedgerAway from None
+        return await _patiently(self._ledger.look(question))
 
     async def find_final(self, questions: Sequence[Question]) -> set[str]:
         """See Ledger. Bounded by the statement's own time-out: only waiters' looks stand in it."""
         standings = await self._ledger.database.run(lambda connection: look(connection, questions))
         return {one.request_id for one in standings if one is not None and one.is_final}
 
+    async def list_requests(self, asked: ListQuestion) -> list[Listed]:
+        """See Ledger."""
+        return await _patiently(self._ledger.list_requests(asked))
+
+    async def cancel(self, change: Change) -> CancelAnswer:
+        """See Ledger."""
+        return await _patiently(self._ledger.cancel(change))
+
+    async def erase(self, change: Change) -> EraseAnswer:
+        """See Ledger."""
+        return await _patiently(self._ledger.erase(change))
+
+    async def find_original(self, question: Question) -> Original | None:
+        """See Ledger."""
+        return await _patiently(self._ledger.find_original(question))
+
     async def timeline(self, question: Question) -> list[Attempt] | None:
         """See Ledger."""
-        try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                return await self._ledger.timeline(question)
-        except TimeoutError:
-            raise LedgerAway from None
+        return await _patiently(self._ledger.timeline(question))
+
+
+async def _patiently(answer: Coroutine[Any, Any, Answer]) -> Answer:
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await answer
+    except TimeoutError:
+        raise LedgerAway from None

@@ -1,7 +1,7 @@
 """Wake-ups over Redis: one subscription a gateway, for everybody who waits in it."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Final, Protocol
 
@@ -17,6 +17,7 @@ from libs.common.runtime import sleep
 log = logs.get(__name__)
 
 WAKE_UP_CHANNEL_LOST: Final = "wake_up_channel_lost"
+WAKE_UP_NOT_TOLD: Final = "wake_up_not_told"
 
 _FIRST_PAUSE: Final = timedelta(milliseconds=100)
 _LONGEST_PAUSE: Final = timedelta(seconds=2)
@@ -89,3 +90,23 @@ class RedisWakeups:
             raise ChannelSilent
         if message["type"] == "message":
             self._listener.wake(message["data"].decode("ascii", "replace").split("\n"))
+
+
+class RedisTeller:
+    """WakeUps for what this gateway ends itself: rare, so each is a message of its own."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._telling: set[asyncio.Task[None]] = set()
+
+    def tell(self, request_ids: Sequence[str]) -> None:
+        """See WakeUps."""
+        task = asyncio.create_task(self._publish("\n".join(request_ids)))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    async def _publish(self, message: str) -> None:
+        try:
+            await self._redis.publish(WAKE_UP_CHANNEL, message)
+        except (RedisError, OSError, TimeoutError) as error:
+            log.warning(WAKE_UP_NOT_TOLD, exc_info=error)

@@ -20,6 +20,7 @@ from services.gateway.domain.errors import (
     BodyTooLarge,
     InvalidHeader,
     MissingApiKey,
+    MonthlyQuotaReached,
 )
 
 REFUSALS: Final = Counter("reqrun_gateway_refusals_total", "Calls refused", ["code"])
@@ -37,6 +38,7 @@ Header = tuple[bytes, bytes]
 _SINGLE: Final = frozenset(
     {b"authorization", b"content-length", b"content-encoding", b"content-type"}
 )
+_HEALING: Final = frozenset({429, 500, 503, 504})
 LINGER_SECONDS: Final = 5.0
 
 
@@ -61,14 +63,19 @@ class BodyBounds(msgspec.Struct, frozen=True):
 
 
 class Call:
-    """One call. `is_read`: all of its body has arrived."""
+    """One call. `is_read`: all of its body has arrived. `tell`: headers of whatever its answer is.
 
-    __slots__ = ("_bounds", "_headers", "_receive", "is_read", "scope")
+    `joins`: of a submission, whether a repeat of it would join the same request; else None.
+    """
+
+    __slots__ = ("_bounds", "_headers", "_receive", "is_read", "joins", "scope", "tell")
 
     def __init__(self, scope: Scope, receive: Receive, bounds: BodyBounds) -> None:
         """`bounds`: of the body, if there is one and somebody reads it."""
         self.scope, self._receive, self._bounds = scope, receive, bounds
         self.is_read = False
+        self.joins: bool | None = None
+        self.tell: list[Header] = []
         self._headers: dict[bytes, bytes] = {}
 
     def read_headers(self) -> None:
@@ -86,6 +93,10 @@ class Call:
         """A header's text; `name` in lower case."""
         value = self._headers.get(name)
         return None if value is None else value.decode("latin-1")
+
+    def headers(self, name: bytes) -> list[bytes]:
+        """A header's values, one by one; `name` in lower case."""
+        return [value for header, value in self.scope["headers"] if header == name]
 
     def bearer(self) -> str:
         """The API key, unchecked. Raises MissingApiKey."""
@@ -182,6 +193,8 @@ async def _refuse(error: Exception, call: Call, methods: str) -> Answer:
     status, body, extra = render(error, http_request_id=str(call_id) if call_id else None)
     REFUSALS.labels(error.code if isinstance(error, AppError) else "internal_error").inc()
     headers = [(name.encode(), value.encode()) for name, value in extra.items()]
+    if call.joins is not None:
+        headers.append(_should_retry(error, status, joins=call.joins))
     if isinstance(error, MethodNotAllowed):
         headers.append((b"allow", methods.encode()))  # RFC 9110, 15.5.6
     is_last = isinstance(error, BodyTooLarge | BodyTimedOut | InvalidHeader)
@@ -193,8 +206,14 @@ async def _refuse(error: Exception, call: Call, methods: str) -> Answer:
     return Answer(status, body, headers, is_last)
 
 
+def _should_retry(error: Exception, status: int, *, joins: bool) -> Header:
+    """What the stock SDKs obey: trying again is safe only where it joins the same request."""
+    may_heal = status in _HEALING and not isinstance(error, MonthlyQuotaReached)
+    return b"x-should-retry", b"true" if may_heal and joins else b"false"
+
+
 async def _send(reply: Answer, call: Call, send: Send) -> None:
-    headers = [JSON, (b"content-length", b"%d" % len(reply.body)), *reply.headers]
+    headers = [JSON, (b"content-length", b"%d" % len(reply.body)), *call.tell, *reply.headers]
     if reply.is_last:
         headers.append(CLOSE)
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})

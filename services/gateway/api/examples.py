@@ -58,3 +58,30 @@ SUBMIT: Final[dict[str, Any]] = {
     "messages": [{"role": "user", "content": "Hello"}],
     "wait": True,
 }
+RETRY: Final[dict[str, Any]] = {"wait": True, "deadline_seconds": 3600}
+REQUESTS: Final[dict[str, Any]] = {
+    "object": "list",
+    "data": [
+        {
+            "id": ID,
+            "object": "request",
+            "status": "completed",
+            "endpoint": "chat/completions",
+            "model": "gpt-5-nano",
+            "attempts": 2,
+            "created_at": "2025-11-22T08:26:40Z",
+            "updated_at": "2025-11-22T08:26:43Z",
+            "last_error_code": None,
+            "idempotency_key": "order-4711",
+            "retried_from": None,
+            "erased_at": None,
+        }
+    ],
+    "first_id": ID,
+    "last_id": ID,
+    "has_more": False,
+}
+MODELS: Final[dict[str, Any]] = {
+    "object": "list",
+    "data": [{"id": "gpt-5-nano", "object": "model", "created": 1_763_800_000, "owned_by": "o"}],
+}

@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from libs.ledger.list_requests import Listed
 from libs.ledger.look import Standing
 from libs.ledger.timeline import Attempt
 
@@ -82,6 +83,40 @@ class AttemptsView(msgspec.Struct, frozen=True, kw_only=True):
     has_more: bool = False
 
 
+class ListedView(msgspec.Struct, frozen=True, kw_only=True):
+    """One request in a list. `erased_at`: when its bodies were destroyed on somebody's wish."""
+
+    id: RequestId
+    object: Literal["request"] = "request"
+    status: Literal["queued", "processing", "retrying", "completed", "failed", "cancelled"]
+    endpoint: str
+    model: str
+    attempts: int
+    created_at: Seconds
+    updated_at: Seconds
+    last_error_code: str | None
+    idempotency_key: str | None
+    retried_from: RequestId | None
+    erased_at: Seconds | None
+
+
+class RequestsView(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of requests, newest first. The next page: the same call with `after=<last_id>`."""
+
+    object: Literal["list"] = "list"
+    data: list[ListedView]
+    first_id: RequestId | None
+    last_id: RequestId | None
+    has_more: bool
+
+
+class ModelsView(msgspec.Struct, frozen=True, kw_only=True):
+    """OpenAI's list of models; each as the provider describes it."""
+
+    object: Literal["list"] = "list"
+    data: list[JsonObject]
+
+
 def accepted(standing: Standing) -> bytes:
     """The asynchronous shape: exactly four members."""
     return _encode(
@@ -107,6 +142,39 @@ def request(standing: Standing) -> bytes:
             result=None if result is None else msgspec.Raw(result),
         )
     )
+
+
+def requests(found: list[Listed], *, has_more: bool) -> bytes:
+    """A page of the list."""
+    return _encode(
+        RequestsView(
+            data=[_listed(one) for one in found],
+            first_id=found[0].id if found else None,
+            last_id=found[-1].id if found else None,
+            has_more=has_more,
+        )
+    )
+
+
+def _listed(one: Listed) -> ListedView:
+    return ListedView(
+        id=one.id,
+        status=one.state.value,
+        endpoint=one.endpoint,
+        model=one.model,
+        attempts=one.attempts,
+        created_at=_seconds(one.created_at),
+        updated_at=_seconds(one.updated_at),
+        last_error_code=one.last_error_code,
+        idempotency_key=one.idempotency_key,
+        retried_from=one.retried_from,
+        erased_at=None if one.erased_at is None else _seconds(one.erased_at),
+    )
+
+
+def models(found: msgspec.Raw) -> bytes:
+    """The provider's array as the bytes that it is."""
+    return b'{"object":"list","data":' + bytes(found) + b"}"
 
 
 def attempts(found: list[Attempt]) -> bytes:

@@ -11,16 +11,29 @@ from typing import Annotated, Final, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from services.gateway.domain.errors import InvalidBody, InvalidJson, UnsupportedParameter
+from services.gateway.domain.errors import (
+    InvalidBody,
+    InvalidHeader,
+    InvalidJson,
+    UnsupportedParameter,
+)
 
 MODEL_BYTES: Final = 256
+KEY_LENGTH: Final = 255
 MAX_WAIT: Final = timedelta(seconds=600)
 
-_Attempts: TypeAlias = Annotated[int, Meta(ge=1, le=20)]
-_Deadline: TypeAlias = Annotated[int, Meta(ge=1, le=604_800)]
-_CallTimeout: TypeAlias = Annotated[int, Meta(ge=1, le=3600)]
+# `8.0` is a whole number too (JSON Schema says so, and some languages write it), `8.5` is none.
+_Attempts: TypeAlias = (
+    Annotated[int, Meta(ge=1, le=20)] | Annotated[float, Meta(ge=1, le=20, multiple_of=1)]
+)
+_Deadline: TypeAlias = (
+    Annotated[int, Meta(ge=1, le=604_800)] | Annotated[float, Meta(ge=1, le=604_800, multiple_of=1)]
+)
+_CallTimeout: TypeAlias = (
+    Annotated[int, Meta(ge=1, le=3600)] | Annotated[float, Meta(ge=1, le=3600, multiple_of=1)]
+)
 _Seconds: TypeAlias = Annotated[float, Meta(ge=0, le=600)]
-_Key: TypeAlias = Annotated[str, Meta(min_length=1, max_length=255)]
+_Key: TypeAlias = Annotated[str, Meta(min_length=1, max_length=KEY_LENGTH)]
 
 
 class MessageBody(msgspec.Struct, frozen=True):
@@ -41,20 +54,46 @@ class ChatCompletionBody(msgspec.Struct, frozen=True, kw_only=True):
     call_timeout: _CallTimeout | None = None
 
 
-class Chat(msgspec.Struct, frozen=True, kw_only=True):
-    """A submission that may be stored. `body`: for the provider, without our control fields.
+class RetryBody(msgspec.Struct, frozen=True, kw_only=True):
+    """How a failed request is to be run again; null is the same as absent."""
 
-    `wants_wait` is None where the body does not say. `idempotency_key` is checked and not yet used.
-    """
+    wait: bool | None = None
+    wait_timeout: _Seconds | None = None
+    max_attempts: _Attempts | None = None
+    deadline_seconds: _Deadline | None = None
+    call_timeout: _CallTimeout | None = None
 
-    model: str
-    body: bytes
-    wants_wait: bool | None
-    wait_timeout: timedelta | None
-    idempotency_key: str | None
+
+class Settings(msgspec.Struct, frozen=True):
+    """How long and how often a request is tried."""
+
     max_attempts: int
     deadline: timedelta
     call_timeout: timedelta
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """What a body says about waiting. `wants_wait` is None where it does not say."""
+
+    wants_wait: bool | None
+    wait_timeout: timedelta | None
+
+
+class Chat(msgspec.Struct, frozen=True, kw_only=True):
+    """A submission that may be stored. `body`: for the provider, without our control fields."""
+
+    model: str
+    body: bytes
+    wish: Wish
+    settings: Settings
+    idempotency_key: str | None
+
+
+class Retry(msgspec.Struct, frozen=True):
+    """What a call for a retry asks for."""
+
+    wish: Wish
+    settings: Settings
 
 
 CONTROL_FIELDS: Final = frozenset(
@@ -79,7 +118,9 @@ _RULES: Final = {
     "stream": "`stream` must be false or left out.",
     "wait": "`wait` must be true or false.",
     "wait_timeout": "`wait_timeout` must be a number of seconds from 0 to 600.",
-    "idempotency_key": "`idempotency_key` must be a text of 1 to 255 characters, without NUL.",
+    "idempotency_key": (
+        f"`idempotency_key` must be a text of 1 to {KEY_LENGTH} characters, without NUL."
+    ),
     "max_attempts": "`max_attempts` must be a whole number from 1 to 20.",
     "deadline_seconds": "`deadline_seconds` must be a whole number from 1 to 604800.",
     "call_timeout": "`call_timeout` must be a whole number of seconds from 1 to 3600.",
@@ -88,6 +129,7 @@ _FIELD: Final = re.compile(r"(?:\$\.|required field `)(\w+)")
 _POSITION: Final = re.compile(r"\(byte (\d+)\)")
 
 _read_fields: Final = msgspec.json.Decoder(ChatCompletionBody).decode
+_read_retry: Final = msgspec.json.Decoder(RetryBody).decode
 _read_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -108,16 +150,57 @@ def parse(body: bytes) -> Chat:
     return _chat(fields, _without_controls(members))
 
 
+def canonical(body: bytes) -> bytes:
+    """The same bytes for bodies that say the same: members sorted, no white space.
+
+    Raises InvalidBody for a number that no computer number holds: `1e999`.
+    """
+    try:
+        return msgspec.json.encode(msgspec.json.decode(body), order="deterministic")
+    except msgspec.ValidationError:
+        raise InvalidBody(
+            "The body holds a number that is too large to tell this request from others by."
+        ) from None
+
+
+def check_key(key: str) -> str:
+    """An `Idempotency-Key` header's value, itself. Raises InvalidHeader."""
+    if not 1 <= len(key) <= KEY_LENGTH or "\0" in key:
+        raise InvalidHeader(f"`Idempotency-Key` must be 1 to {KEY_LENGTH} characters.")
+    return key
+
+
+def parse_retry(body: bytes) -> Retry:
+    """Check the body of a retry, which may be empty. Raises InvalidJson, InvalidBody."""
+    try:
+        fields = _read_retry(body or b"{}")
+    except msgspec.ValidationError as error:
+        raise _explain(error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidJson(_locate(error)) from None
+    return Retry(_wish(fields), _settings(fields))
+
+
 def _chat(fields: ChatCompletionBody, body: bytes) -> Chat:
-    """Fill in the defaults."""
-    wait, deadline, timeout = fields.wait_timeout, fields.deadline_seconds, fields.call_timeout
     return Chat(
         model=fields.model,
         body=body,
-        wants_wait=fields.wait,
-        wait_timeout=None if wait is None else timedelta(seconds=wait),
+        wish=_wish(fields),
+        settings=_settings(fields),
         idempotency_key=fields.idempotency_key,
-        max_attempts=fields.max_attempts or DEFAULT_ATTEMPTS,
+    )
+
+
+def _wish(fields: ChatCompletionBody | RetryBody) -> Wish:
+    wait = fields.wait_timeout
+    return Wish(fields.wait, None if wait is None else timedelta(seconds=wait))
+
+
+def _settings(fields: ChatCompletionBody | RetryBody) -> Settings:
+    """Fill in the defaults."""
+    deadline, timeout = fields.deadline_seconds, fields.call_timeout
+    return Settings(
+        max_attempts=int(fields.max_attempts or DEFAULT_ATTEMPTS),
         deadline=timedelta(seconds=deadline) if deadline else DEFAULT_DEADLINE,
         call_timeout=timedelta(seconds=timeout) if timeout else DEFAULT_CALL_TIMEOUT,
     )

@@ -4,13 +4,23 @@ import re
 from datetime import timedelta
 from typing import Final
 
+import msgspec
+
 from services.gateway.domain.errors import UnsupportedParameter
-from services.gateway.domain.submissions import MAX_WAIT, Chat
+from services.gateway.domain.submissions import MAX_WAIT, Wish
 
 NO_WAIT: Final = timedelta()
 
+
+class Default(msgspec.Struct, frozen=True):
+    """For calls that do not say. `is_wanted`: they wait; `wait`: for how long."""
+
+    wait: timedelta
+    is_wanted: bool
+
+
 _PREFERENCE: Final = re.compile(r'\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:;.*)?', re.IGNORECASE | re.ASCII)
-_QUERY: Final = re.compile(r"\d{1,3}(?:\.\d{1,3})?", re.ASCII)
+_QUERY: Final = re.compile(r"\d{1,3}(?:\.\d{1,30})?(?:e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
 
 
 def parse_preference(header: str | None) -> timedelta | None:
@@ -28,21 +38,23 @@ def parse_query(text: str | None) -> timedelta:
     """The `wait` of a query string, in seconds. Raises UnsupportedParameter."""
     if text is None:
         return NO_WAIT
-    wait = timedelta(seconds=float(text)) if _QUERY.fullmatch(text) else None
-    if wait is None or wait > MAX_WAIT:
+    seconds = float(text) if _QUERY.fullmatch(text) else -1.0
+    if not 0 <= seconds <= MAX_WAIT.total_seconds():
         raise UnsupportedParameter("`wait` must be a number of seconds from 0 to 600.")
-    return wait
+    return timedelta(seconds=seconds)
 
 
-def choose(chat: Chat, preference: timedelta | None, default: timedelta) -> timedelta:
+def choose(wish: Wish, preference: timedelta | None, default: Default) -> timedelta:
     """How long to wait; zero for not at all.
 
     The body decides whether. Where it does not say, asking to wait for some time (in Prefer) is
-    asking to wait. How long: the body, else Prefer, else `default`.
+    asking to wait, and so is using a drop-in key. How long: the body, else Prefer, else `default`.
     """
-    wants = chat.wants_wait if chat.wants_wait is not None else bool(preference)
+    wants = wish.wants_wait
+    if wants is None:
+        wants = default.is_wanted if preference is None else bool(preference)
     if not wants:
         return NO_WAIT
-    if chat.wait_timeout is not None:
-        return chat.wait_timeout
-    return default if preference is None else preference
+    if wish.wait_timeout is not None:
+        return wish.wait_timeout
+    return default.wait if preference is None else preference

@@ -4,17 +4,27 @@ Gateway, ledger and accounts are shared by the whole session; every test brings 
 each of a project of its own.
 """
 
+import asyncio
 import base64
 import secrets
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from litestar import get
+from litestar.params import FromPath, FromQuery
+from msgspec import Raw
 
 from deploy.local.ports import free_ports
 from deploy.local.servers.postgresql import PostgreSql
 from deploy.local.servers.redis import Redis
 from libs.common import logs
+from libs.common.clock import SystemClock
+from libs.common.contracts.executor import AUDIENCE, ModelsAnswer, models_path
+from libs.common.errors import Unavailable
 from libs.common.settings import Secret
+from libs.common.tokens import TokenVerifier
+from libs.common.web.app import create, serve
+from libs.common.web.guards import service_token
 from services.gateway.settings import Settings
 from tests.support import servers
 from tests.support.accounts_stand_in import AccountsStandIn
@@ -23,6 +33,13 @@ from tests.support.ledgers import Bench, bench
 from tests.support.service_keys import ServiceKey
 
 PEPPER = secrets.token_bytes(32)
+MODELS = b'[ {"id":"gpt-5-nano", "object":"model", "created":1.0} ]'
+
+
+class NoModels(Unavailable):
+    """As an executor words it."""
+
+    code = "models_unavailable"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -56,10 +73,29 @@ async def ledger(shared_ledger_url: str) -> AsyncIterator[Bench]:
 
 
 @pytest.fixture(scope="session")
+async def executor_url(gateway_key: ServiceKey) -> AsyncIterator[str]:
+    """Of an executor that answers questions and runs nothing."""
+    port, stop = free_ports(), asyncio.Event()
+    verifier = TokenVerifier({gateway_key.key_id: gateway_key.public}, AUDIENCE, SystemClock())
+
+    @get(models_path("{project_id:str}"), guards=[service_token(verifier, "gateway")])
+    async def list_models(project_id: FromPath[str], mode: FromQuery[str]) -> ModelsAnswer:
+        if mode == "test":
+            raise NoModels("The provider does not answer.")
+        return ModelsAnswer(Raw(MODELS if project_id.startswith("prj_") else b"[]"))
+
+    serving = asyncio.ensure_future(serve(create([list_models]), "127.0.0.1", port)(stop))
+    yield f"http://127.0.0.1:{port}"
+    stop.set()
+    await serving
+
+
+@pytest.fixture(scope="session")
 def settings(
     shared_ledger_url: str,
     redis_server: Redis,
     accounts: AccountsStandIn,
+    executor_url: str,
     gateway_key: ServiceKey,
 ) -> Settings:
     """No broker listens at its address: accepting must not care."""
@@ -68,7 +104,9 @@ def settings(
         broker_url=Secret("amqp://nobody:nothing@127.0.0.1:1/"),
         redis_url=Secret(redis_server.url),
         accounts_url=accounts.url,
+        executor_url=executor_url,
         api_key_pepper=Secret(base64.b64encode(PEPPER).decode()),
+        data_plane_keys=accounts.data_plane_keys,
         service_key=gateway_key.private,
         service_key_id=gateway_key.key_id,
         env="local",

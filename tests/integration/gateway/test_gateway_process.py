@@ -32,7 +32,7 @@ def environment(settings: Settings) -> dict[str, str]:
     texts = {
         name: value.reveal() if isinstance(value, Secret) else str(value)
         for name, value in values.items()
-        if name not in {"body_timeout", "wait"}
+        if name not in {"body_timeout", "wait", "drop_in_wait", "trusted_proxies", "head_timeout"}
     }
     ours = {f"REQRUN_{name.upper()}": text for name, text in texts.items()}
     return {"PATH": os.environ["PATH"], "REQRUN_WAIT": "20", **ours}

@@ -57,7 +57,8 @@ async def test_the_provider_gets_the_body_without_our_fields_byte_for_byte(
         b'{"model":"m","messages":[ {"role":"user","content":"\xc3\xa9 \\u2603"} ]'
         b',"top_k":1.00,"stream":false}'
     )
-    assert claims[0].body == expected
+    assert claims[0].body is not None
+    assert accounts.body_seal(claims[0]).open(claims[0].body, "request") == expected
     assert claims[0].max_attempts == 3
 
 
@@ -80,11 +81,11 @@ async def test_status_has_exactly_the_seven_members_in_every_state(
     queued = (await gateway.get(key, path)).json()
     claim = (await ledger.claim(request_id))[0]
     processing = (await gateway.get(key, path)).json()
-    await ledger.finish(retry(claim))
+    await ledger.finish(accounts.sealed(claim, retry(claim)))
     retrying = (await gateway.get(key, path)).json()
     await ledger.dispatcher.release()
     claim = (await ledger.claim(request_id))[0]
-    await ledger.finish(ending(claim, result=RESULT))
+    await ledger.finish(accounts.sealed(claim, ending(claim, result=RESULT)))
     completed = await gateway.get(key, path)
 
     members = [
@@ -108,9 +109,10 @@ async def test_the_timeline_tells_each_attempt_and_why_the_next_one_waits(
     key = accounts.issue()
     request_id = (await gateway.accept(key)).json()["id"]
     claim = (await ledger.claim(request_id))[0]
-    await ledger.finish(
-        retry(claim, status_code=429, provider_error=b'{"e":1}\xff', provider_headers='{"a":"b"}')
+    said = retry(
+        claim, status_code=429, provider_error=b'{"e":1}\xff', provider_headers='{"a":"b"}'
     )
+    await ledger.finish(accounts.sealed(claim, said))
 
     answer = await gateway.get(key, f"/v1/requests/{request_id}/attempts")
 

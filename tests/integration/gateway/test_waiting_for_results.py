@@ -60,7 +60,7 @@ class Caller:
     """A project of its own; `stored` is the one request that it has made."""
 
     def __init__(self, accounts: AccountsStandIn, ledger: Bench) -> None:
-        self.key, self._ledger = accounts.issue(), ledger
+        self.key, self.accounts, self.ledger = accounts.issue(), accounts, ledger
         self._project_id = accounts.of(self.key).project_id
 
     async def stored(self) -> str:
@@ -68,7 +68,7 @@ class Caller:
 
         async def is_there() -> bool:
             find = "SELECT id FROM live WHERE project_id = $1"
-            ids.extend(row["id"] for row in await self._ledger.sql.fetch(find, self._project_id))
+            ids.extend(row["id"] for row in await self.ledger.sql.fetch(find, self._project_id))
             return bool(ids)
 
         await until(is_there)
@@ -80,17 +80,17 @@ def caller(accounts: AccountsStandIn, ledger: Bench) -> Caller:
     return Caller(accounts, ledger)
 
 
-async def _complete(ledger: Bench, request_id: str) -> None:
-    claim = (await ledger.claim(request_id))[0]
-    await ledger.finish(ending(claim, result=RESULT))
+async def _complete(caller: Caller, request_id: str) -> None:
+    claim = (await caller.ledger.claim(request_id))[0]
+    await caller.ledger.finish(caller.accounts.sealed(claim, ending(claim, result=RESULT)))
 
 
 async def test_a_result_that_comes_in_time_is_the_providers_body_untouched(
-    gateway: Gateway, caller: Caller, ledger: Bench, redis: Redis
+    gateway: Gateway, caller: Caller, redis: Redis
 ) -> None:
     waiting = asyncio.create_task(gateway.accept(caller.key, wait=True))
     request_id = await caller.stored()
-    await _complete(ledger, request_id)
+    await _complete(caller, request_id)
     _wake(redis, "rr_other", request_id)
 
     answer = await waiting
@@ -103,11 +103,11 @@ async def test_a_result_that_comes_in_time_is_the_providers_body_untouched(
 
 
 async def test_a_wake_up_answers_at_once_and_not_at_the_next_look(
-    gateway: Gateway, caller: Caller, ledger: Bench, redis: Redis
+    gateway: Gateway, caller: Caller, redis: Redis
 ) -> None:
     waiting = asyncio.create_task(gateway.accept(caller.key, wait=True))
     request_id = await caller.stored()
-    await _complete(ledger, request_id)
+    await _complete(caller, request_id)
     started = time.perf_counter()
     _wake(redis, request_id)
     await waiting
@@ -155,11 +155,9 @@ async def test_a_wait_that_is_too_short_ends_in_the_asynchronous_shape(
     assert 0.3 <= time.perf_counter() - started < 8
 
 
-async def test_a_lost_wake_up_costs_time_and_no_truth(
-    gateway: Gateway, caller: Caller, ledger: Bench
-) -> None:
+async def test_a_lost_wake_up_costs_time_and_no_truth(gateway: Gateway, caller: Caller) -> None:
     waiting = asyncio.create_task(gateway.accept(caller.key, wait=True))
-    await _complete(ledger, await caller.stored())
+    await _complete(caller, await caller.stored())
 
     answer = await waiting
 
@@ -167,14 +165,14 @@ async def test_a_lost_wake_up_costs_time_and_no_truth(
 
 
 async def test_a_request_can_be_waited_for_at_its_own_address(
-    gateway: Gateway, caller: Caller, ledger: Bench, redis: Redis
+    gateway: Gateway, caller: Caller, redis: Redis
 ) -> None:
     key = caller.key
     path = f"/v1/requests/{(await gateway.accept(key)).json()['id']}"
     waiting = [asyncio.create_task(gateway.get(key, f"{path}?wait=20")) for _ in range(3)]
     await _waits(3)
     request_id = path.rpartition("/")[2]
-    await _complete(ledger, request_id)
+    await _complete(caller, request_id)
     _wake(redis, request_id)
 
     answers = await asyncio.gather(*waiting)
@@ -184,11 +182,11 @@ async def test_a_request_can_be_waited_for_at_its_own_address(
 
 
 async def test_while_redis_is_away_results_come_all_the_same(
-    gateway: Gateway, caller: Caller, ledger: Bench, redis: Redis
+    gateway: Gateway, caller: Caller, redis: Redis
 ) -> None:
     redis.kill()
     waiting = asyncio.create_task(gateway.accept(caller.key, wait=True))
-    await _complete(ledger, await caller.stored())
+    await _complete(caller, await caller.stored())
 
     assert (await waiting).content == RESULT
     redis.start()
@@ -196,7 +194,7 @@ async def test_while_redis_is_away_results_come_all_the_same(
 
 
 async def test_a_frozen_redis_is_noticed_and_delays_nobody(
-    gateway: Gateway, caller: Caller, key: str, ledger: Bench, redis: Redis
+    gateway: Gateway, caller: Caller, key: str, redis: Redis
 ) -> None:
     redis.freeze()
     try:
@@ -205,7 +203,7 @@ async def test_a_frozen_redis_is_noticed_and_delays_nobody(
         assert accepted.status_code == 200
         assert time.perf_counter() - started < 5
         waiting = asyncio.create_task(gateway.accept(caller.key, wait=True))
-        await _complete(ledger, await caller.stored())
+        await _complete(caller, await caller.stored())
         assert (await waiting).content == RESULT
     finally:
         redis.thaw()
@@ -213,14 +211,14 @@ async def test_a_frozen_redis_is_noticed_and_delays_nobody(
 
 
 async def test_who_stops_listening_stops_no_work(
-    gateway: Gateway, caller: Caller, ledger: Bench, redis: Redis
+    gateway: Gateway, caller: Caller, redis: Redis
 ) -> None:
     key = caller.key
     waiting = asyncio.create_task(gateway.accept(key, wait=True, wait_timeout=3))
     request_id = await caller.stored()
     waiting.cancel()
     await asyncio.wait([waiting])
-    await _complete(ledger, request_id)
+    await _complete(caller, request_id)
     _wake(redis, request_id)
 
     answer = await gateway.get(key, f"/v1/requests/{request_id}")

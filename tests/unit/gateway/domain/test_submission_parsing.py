@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from libs.common.errors import AppError
 from services.gateway.domain.errors import InvalidBody, InvalidJson, UnsupportedParameter
-from services.gateway.domain.submissions import CONTROL_FIELDS, parse
+from services.gateway.domain.submissions import (
+    CONTROL_FIELDS,
+    Settings,
+    Wish,
+    canonical,
+    parse,
+    parse_retry,
+)
 
 MESSAGES = b'[{"role":"user","content":"Hello"}]'
 
@@ -24,9 +31,8 @@ def body(**fields: Any) -> bytes:
 def test_defaults_stand_where_the_body_does_not_say() -> None:
     chat = parse(body())
 
-    assert (chat.model, chat.wants_wait, chat.wait_timeout) == ("m", None, None)
-    assert (chat.max_attempts, chat.idempotency_key) == (8, None)
-    assert (chat.deadline, chat.call_timeout) == (timedelta(hours=24), timedelta(seconds=600))
+    assert (chat.model, chat.wish, chat.idempotency_key) == ("m", Wish(None, None), None)
+    assert chat.settings == Settings(8, timedelta(hours=24), timedelta(seconds=600))
 
 
 def test_null_is_the_same_as_absent_for_every_field_of_ours() -> None:
@@ -46,9 +52,9 @@ def test_null_is_the_same_as_absent_for_every_field_of_ours() -> None:
         ("wait", [True, False], [1, "true", {}]),
         ("wait_timeout", [0, 0.5, 600], [-1, 600.1, "5", True]),
         ("idempotency_key", ["k", "k" * 255], ["", "k" * 256, 7, "a\0"]),
-        ("max_attempts", [1, 20], [0, 21, 1.5, "3", True]),
-        ("deadline_seconds", [1, 604_800], [0, 604_801, 1.5, 10**40]),
-        ("call_timeout", [1, 3600], [0, 3601, -5]),
+        ("max_attempts", [1, 20, 8.0], [0, 21, 1.5, "3", True]),
+        ("deadline_seconds", [1, 604_800, 332.0], [0, 604_801, 1.5, 10**40]),
+        ("call_timeout", [1, 3600, 6e1], [0, 0.5, 3601, -5]),
     ],
 )
 def test_each_field_has_its_bounds_and_its_name_in_the_error(
@@ -127,7 +133,7 @@ def test_control_fields_are_cut_out_however_they_are_spelt() -> None:
 
     chat = parse(text)
 
-    assert chat.wants_wait is True
+    assert chat.wish.wants_wait is True
     assert chat.body == b'{"model":"m","messages":' + MESSAGES + b"}"
 
 
@@ -182,3 +188,54 @@ def test_every_other_member_survives_byte_for_byte(
 def test_any_bytes_at_all_are_parsed_or_refused(text: bytes) -> None:
     with suppress(AppError):
         parse(text)
+
+
+NUMBERS = st.from_regex(
+    r"-?(0|[1-9][0-9]{0,400})(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,6})?", fullmatch=True
+)
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "9" * 5000])
+def test_a_number_that_no_computer_holds_passes_but_cannot_be_compared(number: str) -> None:
+    chat = parse(body(x=1).replace(b"1", number.encode()))
+
+    assert number.encode() in chat.body
+    with pytest.raises(InvalidBody, match="too large"):
+        canonical(chat.body)
+
+
+@given(NUMBERS)
+def test_any_number_is_compared_or_refused(number: str) -> None:
+    chat = parse(body(x=1).replace(b"1", number.encode()))
+
+    with suppress(AppError):
+        assert canonical(canonical(chat.body)) == canonical(chat.body)
+
+
+@given(st.dictionaries(NAMES, JSON_VALUES, max_size=6), st.randoms())
+def test_what_says_the_same_has_one_canonical_form(others: dict[str, Any], random: Any) -> None:
+    sent = {"model": "m", "messages": [{}], **others}
+    shuffled = list(sent.items())
+    random.shuffle(shuffled)
+
+    one = parse(json.dumps(sent, ensure_ascii=False).encode())
+    other = parse(json.dumps(dict(shuffled), indent=2).encode())
+
+    assert canonical(one.body) == canonical(other.body)
+
+
+@given(
+    st.binary(max_size=300)
+    | st.dictionaries(st.sampled_from([*CONTROL_FIELDS, "x"]), JSON_VALUES).map(
+        lambda fields: json.dumps(fields).encode()
+    )
+)
+def test_any_retry_at_all_is_parsed_or_refused(text: bytes) -> None:
+    with suppress(AppError):
+        parse_retry(text)
+
+
+@given(st.dictionaries(st.sampled_from([*CONTROL_FIELDS, "model", "messages"]), JSON_VALUES))
+def test_any_values_at_all_are_parsed_or_refused(fields: dict[str, Any]) -> None:
+    with suppress(AppError):
+        canonical(parse(body(**fields)).body)

@@ -5,9 +5,9 @@ import pytest
 
 from services.gateway.domain.errors import UnsupportedParameter
 from services.gateway.domain.submissions import parse
-from services.gateway.domain.waits import choose, parse_preference, parse_query
+from services.gateway.domain.waits import Default, choose, parse_preference, parse_query
 
-DEFAULT = timedelta(seconds=25)
+DEFAULT = Default(timedelta(seconds=25), is_wanted=False)
 
 
 @pytest.mark.parametrize(
@@ -58,16 +58,21 @@ def test_the_body_decides_before_the_header(
     chat = parse(json.dumps({"model": "m", "messages": [{}], **fields}).encode())
     wanted = None if preference is None else timedelta(seconds=preference)
 
-    assert choose(chat, wanted, DEFAULT) == timedelta(seconds=expected)
+    assert choose(chat.wish, wanted, DEFAULT) == timedelta(seconds=expected)
 
 
 def test_a_query_says_how_long_in_seconds() -> None:
     assert parse_query(None) == timedelta()
     assert parse_query("2.5") == timedelta(seconds=2.5)
+    assert parse_query("1.25e2") == timedelta(seconds=125)
+    assert parse_query("429.1276045549024") == timedelta(seconds=429.1276045549024)
+    assert parse_query("1e-300") == timedelta()
     assert parse_query("600") == timedelta(minutes=10)
 
 
-@pytest.mark.parametrize("text", ["", "-1", "601", "x", "1e2", "nan", "inf", "1" * 4000, "٣"])
+@pytest.mark.parametrize(
+    "text", ["", "-1", "601", "x", "1e3", "1e999", "nan", "inf", "1" * 4000, "٣"]
+)
 def test_a_query_that_says_something_else_is_refused(text: str) -> None:
     with pytest.raises(UnsupportedParameter):
         parse_query(text)

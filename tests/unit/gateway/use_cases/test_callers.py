@@ -3,31 +3,33 @@ import secrets
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
+import msgspec
 import pytest
 
-from libs.common.contracts.accounts import KeyContext
-from libs.common.crypto import digest, issue_api_key
+from libs.common.content import new_data_key
+from libs.common.contracts.accounts import KeyContext, KeyDigests, data_key_context
+from libs.common.crypto import SealingKey, SealingKeyring, digest, issue_api_key
 from libs.common.errors import AppError
 from services.gateway.domain.errors import (
     AccountsAway,
     InvalidApiKey,
-    MissingSignature,
     ProjectSuspended,
 )
 from services.gateway.ports import LastContext, Ports
 from services.gateway.use_cases import callers
-from services.gateway.use_cases.callers import Callers
+from services.gateway.use_cases.callers import Callers, Secrets
 from tests.support.accounts_stand_in import context
 from tests.support.frozen_clock import FrozenClock
 
-PEPPER = secrets.token_bytes(32)
+PEPPER, OLDER_PEPPER = secrets.token_bytes(32), secrets.token_bytes(32)
+DATA_KEY = new_data_key()
 
 
 class World:
     """Accounts and the last contexts in memory, and both clocks in the test's hand."""
 
     def __init__(self) -> None:
-        self.clock = FrozenClock()
+        self.clock, self.keyring_key = FrozenClock(), SealingKey.generate()
         self.seconds = 1000.0
         self.contexts: dict[str, KeyContext] = {}
         self.kept: dict[str, LastContext] = {}
@@ -44,15 +46,24 @@ class World:
             hints=None,  # type: ignore[arg-type]  # as above
             accounts=self,
             last_contexts=self,
+            rates=None,  # type: ignore[arg-type]  # as above
+            wakeups=None,  # type: ignore[arg-type]  # as above
+            models=None,  # type: ignore[arg-type]  # as above
             clock=self.clock,
         )
-        return Callers(ports, PEPPER, monotonic=lambda: self.seconds)
+        secrets = Secrets([PEPPER, OLDER_PEPPER], SealingKeyring([self.keyring_key]))
+        return Callers(ports, secrets, monotonic=lambda: self.seconds)
 
     def issue(self, **changes: object) -> str:
         key = issue_api_key("live")
-        known = context(key, PEPPER, **changes)  # type: ignore[arg-type]  # any field
+        known = self.context(key, **changes)
         self.contexts[known.digest] = known
         return key
+
+    def context(self, key: str, **changes: object) -> KeyContext:
+        known = context(key, PEPPER, **changes)  # type: ignore[arg-type]  # any field
+        sealed = self.keyring_key.public.seal(DATA_KEY, data_key_context(known.project_id))
+        return msgspec.structs.replace(known, sealed_data_key=sealed)
 
     def revoke(self, key: str) -> None:
         del self.contexts[digest(key, PEPPER).hex()]
@@ -66,14 +77,19 @@ class World:
         for _ in range(20):
             await asyncio.sleep(0)
 
-    async def resolve(self, digests: Sequence[str]) -> Mapping[str, KeyContext]:
-        self.questions.append(list(digests))
-        answer = {one: self.contexts[one] for one in digests if one in self.contexts}
+    async def resolve(self, keys: Sequence[KeyDigests]) -> Mapping[str, KeyContext]:
+        self.questions.append([key.digest for key in keys])
+        answer = {key.digest: known for key in keys if (known := self.find_any(key)) is not None}
         is_away = self.is_away
         await self.answering.wait()
         if is_away:
             raise AccountsAway
         return answer
+
+    def find_any(self, key: KeyDigests) -> KeyContext | None:
+        found = (self.contexts.get(one) for one in (key.digest, *key.older))
+        known = next((one for one in found if one is not None), None)
+        return known and msgspec.structs.replace(known, digest=key.digest)
 
     async def find(self, digests: Sequence[str]) -> Mapping[str, LastContext]:
         return {one: self.kept[one] for one in digests if one in self.kept}
@@ -160,7 +176,7 @@ async def test_a_caller_who_leaves_takes_nobody_along(world: World) -> None:
     await world.settle()
     world.answering.set()
 
-    assert (await staying).key_id == world.contexts[digest(key, PEPPER).hex()].key_id
+    assert (await staying).context.key_id == world.contexts[digest(key, PEPPER).hex()].key_id
 
 
 async def test_an_unknown_key_is_asked_about_once_a_second(world: World) -> None:
@@ -171,10 +187,10 @@ async def test_an_unknown_key_is_asked_about_once_a_second(world: World) -> None
     assert len(world.questions) == 1
 
     world.advance(callers.UNKNOWN_FOR)
-    known = context(key, PEPPER)
+    known = world.context(key)
     world.contexts[known.digest] = known
 
-    assert await world.callers.identify(key) == known
+    assert (await world.callers.identify(key)).context == known
 
 
 @pytest.mark.parametrize(
@@ -244,7 +260,7 @@ async def test_without_accounts_a_gateway_that_has_just_started_knows_what_other
     world.advance(300)
     fresh = world.gateway()
 
-    assert (await fresh.identify(key)).digest == digest(key, PEPPER).hex()
+    assert (await fresh.identify(key)).context.digest == digest(key, PEPPER).hex()
     world.advance(301)
     with pytest.raises(AccountsAway):
         await fresh.identify(key)
@@ -287,7 +303,7 @@ async def test_a_key_that_was_revoked_in_an_outage_ends_soon_after_it(world: Wor
 
 @pytest.mark.parametrize(
     ("changes", "refusal"),
-    [({"is_suspended": True}, ProjectSuspended), ({"needs_signature": True}, MissingSignature)],
+    [({"is_suspended": True}, ProjectSuspended)],
 )
 async def test_some_known_callers_may_not_come_in(
     world: World, changes: dict[str, bool], refusal: type[AppError]
