@@ -45,6 +45,11 @@ def completed(callers: int) -> str:
     return f"completed, {callers} callers waiting"
 
 
+def completed_signed(callers: int) -> str:
+    """As `completed`, each request signed and with an idempotency key of its own."""
+    return f"{completed(callers)}, signed, with keys"
+
+
 def paced(rate: float, *, is_direct: bool) -> str:
     """The name of a measurement at a fixed rate."""
     return f"{'direct' if is_direct else 'ReqRun'} at {rate:g}/s"
@@ -86,8 +91,15 @@ def _saturated(system: System, plan: Plan) -> Iterator[tuple[str, Measurement]]:
         yield accepted(callers, has_workers=True), measure(system, job)
     load = Callers(plan.waiting_callers, seconds=plan.seconds, warm_up=plan.warm_up)
     job = Job(target=_ours(system, is_waiting=True), load=load)
-    system.wait_until_settled()
-    yield completed(plan.waiting_callers), measure(system, job)
+    yield from _gated(system, plan, job)
+
+
+def _gated(system: System, plan: Plan, job: Job) -> Iterator[tuple[str, Measurement]]:
+    """The same load with and without a signature and an idempotency key a request."""
+    signed = msgspec.structs.replace(job, target=_signed(system, job.target))
+    for one, name in ((job, completed), (signed, completed_signed)):
+        system.wait_until_settled()
+        yield name(plan.waiting_callers), measure(system, one)
 
 
 def _paced(
@@ -110,6 +122,13 @@ def _ours(system: System, *, is_waiting: bool) -> Target:
         body=request_body(is_waiting=is_waiting),
         headers={"Authorization": f"Bearer {system.key}"},
         expected=Exactly(COMPLETION) if is_waiting else Accepted(),
+    )
+
+
+def _signed(system: System, target: Target) -> Target:
+    headers = {"Authorization": f"Bearer {system.signed.key}"}
+    return msgspec.structs.replace(
+        target, headers=headers, signing_secret=system.signed.signing_secret
     )
 
 

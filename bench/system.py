@@ -34,10 +34,21 @@ _LOOK_SECONDS = 0.05
 
 class _Seeded(msgspec.Struct, frozen=True):
     live_key: str
+    project_id: str
+
+
+class SignedKey(msgspec.Struct, frozen=True):
+    """A live API key that must sign."""
+
+    key: str
+    signing_secret: str
 
 
 class System:
-    """Everything that runs. `key`: a live API key; `provider_port`: what it leads to."""
+    """Everything that runs.
+
+    `key`: a live API key, `signed`: one that signs its calls; `provider_port`: what both lead to.
+    """
 
     def __init__(
         self, stack: Stack, provider: Controlled, provider_port: int, calls: nginx.Calls | None
@@ -49,7 +60,11 @@ class System:
         self.port = stack.site.ports["gateway"]
         url = f"http://127.0.0.1:{provider_port}/v1"
         settings = {"REQRUN_DEMO_PROVIDER_URL": url, "REQRUN_DEMO_PROVIDER_KEY": "bench"}
-        self.key = msgspec.json.decode(stack.seed(settings), type=_Seeded).live_key
+        seeded = msgspec.json.decode(stack.seed(settings), type=_Seeded)
+        self.key = seeded.live_key
+        issue = ("keys", "issue", "--project", seeded.project_id, "--mode", "live", "--signed")
+        issued = stack.operate((*issue, "--json"), {})
+        self.signed = msgspec.json.decode(issued, type=SignedKey)
         address = stack.postgresql.database_url
         self.ledger = LedgerView(address("requests"), address("billing"))
 

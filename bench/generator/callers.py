@@ -6,7 +6,7 @@ import time
 from bench.generator.job import Callers
 from bench.generator.patience import until
 from bench.generator.tally import Tally
-from bench.generator.wire import Connection
+from bench.generator.wire import Connection, Payload
 
 
 class CallerLoad:
@@ -20,7 +20,7 @@ class CallerLoad:
         self._is_stopping = False
         self._under_way = 0
 
-    async def run(self, port: int, payload: bytes) -> None:
+    async def run(self, port: int, payload: Payload) -> None:
         """Send and measure; returns when everything sent is answered or given up."""
         loop = asyncio.get_running_loop()
         for _ in range(self._plan.callers):

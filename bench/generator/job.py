@@ -40,12 +40,16 @@ class Accepted(msgspec.Struct, frozen=True, tag="accepted"):
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """What is called: always the same POST, on loopback."""
+    """What is called: always the same POST, on loopback.
+
+    `signing_secret`: each request is signed with it and has an idempotency key of its own.
+    """
 
     port: int
     path: str
     body: str
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
+    signing_secret: str | None = None
     expected: Exactly | Accepted
 
 

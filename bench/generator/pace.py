@@ -9,7 +9,7 @@ from bench.generator import ticks
 from bench.generator.job import Pace
 from bench.generator.patience import until
 from bench.generator.tally import Tally
-from bench.generator.wire import Connection
+from bench.generator.wire import Connection, Payload
 
 _MOST_CONNECTIONS = 512
 _FIRST_CONNECTIONS = 16
@@ -30,10 +30,10 @@ class PaceLoad:
         self._unanswered = 0
         self._sent = 0
         self._first_at = self._measured_from = 0.0
-        self._address = (0, b"")
+        self._address: tuple[int, Payload] = (0, bytes)
         self._is_over = False
 
-    async def run(self, port: int, payload: bytes) -> None:
+    async def run(self, port: int, payload: Payload) -> None:
         """Send and measure; returns when everything sent is answered or given up."""
         self._address = (port, payload)
         for _ in range(_FIRST_CONNECTIONS):

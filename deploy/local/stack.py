@@ -147,7 +147,11 @@ class Stack:
 
     def seed(self, environment: Mapping[str, str]) -> bytes:
         """Make the demo accounts; what the operator command of accounts prints, JSON."""
-        program = self.site.program(SEED)
+        return self.operate(SEED.role, environment)
+
+    def operate(self, command: tuple[str, ...], environment: Mapping[str, str]) -> bytes:
+        """Run an operator command of accounts with `--json` in it; what it prints."""
+        program = self.site.program(msgspec.structs.replace(SEED, role=command))
         complete = {**program.environment, **environment}
         return run_once(msgspec.structs.replace(program, environment=complete)).encode()
 

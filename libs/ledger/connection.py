@@ -27,8 +27,10 @@ ACQUIRE_TIMEOUT: Final = timedelta(seconds=1)
 _RETRIES: Final = 3
 _RETRY_AFTER: Final = timedelta(seconds=1)
 
-# Serialization failure and deadlock: run the whole statement again.
-_AGAIN: Final = ("40001", "40P01")
+# Serialization failure and deadlock: run the whole statement again. A counter's CHECK too: an
+# UPDATE that waited for another checks the row as it was before that one (READ COMMITTED), so that
+# `slots >= 0` may seem violated where it is not.
+_AGAIN: Final = ("40001", "40P01", "23514")
 # Read-only after a failover, or shutting down: this connection is of no more use.
 _STALE: Final = ("25006",)
 # Class 22 (data exception) and 23 (integrity constraint violation): one item's value is to blame.

@@ -31,7 +31,7 @@ def test_what_is_sent_can_be_read_again() -> None:
     target = Target(
         port=80, path="/p", body="é", headers={"Authorization": "Bearer x"}, expected=Exactly("")
     )
-    head, body = wire.split(wire.encode(target)) or (b"", b"")
+    head, body = wire.split(wire.encode(target)()) or (b"", b"")
     assert head.startswith(b"POST /p HTTP/1.1\r\nHost: 127.0.0.1:80\r\n")
     assert head.endswith(b"\r\nAuthorization: Bearer x")
     assert body == "é".encode()
