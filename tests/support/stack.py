@@ -10,8 +10,8 @@ from urllib.request import Request, urlopen
 
 import msgspec
 
-from deploy.local.processes import INTERNAL, SEED
-from deploy.local.programs import Controlled, ProgramFailed, run_once
+from deploy.local.processes import INTERNAL
+from deploy.local.programs import Controlled, ProgramFailed
 from deploy.local.servers.server import Server
 from deploy.local.site import port_name
 from deploy.local.stack import Options, Stack
@@ -68,11 +68,7 @@ class System:
 
     def operate(self, *words: str, settings: Mapping[str, str] | None = None) -> Any:
         """Run an operator's command of accounts; its JSON answer."""
-        command = msgspec.structs.replace(SEED, name="operator", role=(*words, "--json"))
-        program = self.stack.site.program(command)
-        environment = {**program.environment, **(settings or {})}
-        program = msgspec.structs.replace(program, environment=environment)
-        return msgspec.json.decode(run_once(program))
+        return msgspec.json.decode(self.stack.operate((*words, "--json"), settings or {}))
 
     def script(self, model: str | None = None, latency_ms: int = 0) -> None:
         """From now on the provider behaves as if every call named `model`; None: as named."""

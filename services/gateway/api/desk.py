@@ -46,7 +46,8 @@ async def enter(desk: Desk, call: Call, kind: Kind) -> Guest:
     knock = Knock(
         kind=kind,
         method=call.scope["method"],  # type: ignore[typeddict-item]  # websockets end at the edge
-        path=call.scope["raw_path"],
+        # A base URL that ends in a slash doubles it on the wire, and clients sign it single.
+        path=b"/" + call.scope["raw_path"].lstrip(b"/"),
         key=call.bearer(),
         address=_address(desk, call),
         signed=Signed(
