@@ -47,12 +47,16 @@ class CallerGone(Exception):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What goes back. `is_last`: the connection is of no more use after it."""
+    """What goes back, JSON unless `kind` says otherwise.
+
+    `is_last`: the connection is of no more use after it.
+    """
 
     status: int
     body: bytes
     headers: Sequence[Header] = ()
     is_last: bool = False
+    kind: Header = JSON
 
 
 class BodyBounds(msgspec.Struct, frozen=True):
@@ -213,7 +217,7 @@ def _should_retry(error: Exception, status: int, *, joins: bool) -> Header:
 
 
 async def _send(reply: Answer, call: Call, send: Send) -> None:
-    headers = [JSON, (b"content-length", b"%d" % len(reply.body)), *call.tell, *reply.headers]
+    headers = [reply.kind, (b"content-length", b"%d" % len(reply.body)), *call.tell, *reply.headers]
     if reply.is_last:
         headers.append(CLOSE)
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})

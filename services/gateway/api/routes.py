@@ -1,6 +1,6 @@
 """The public API's routes."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -8,12 +8,13 @@ from litestar import asgi
 from litestar.handlers import ASGIRouteHandler
 from litestar.types import Receive, Scope, Send
 
-from services.gateway.api import models, openapi, requests, submitting
+from services.gateway.api import models, openapi, reference, requests, submitting
 from services.gateway.api.calls import (
     NO_ROUTE,
     Answer,
     BodyBounds,
     Call,
+    Header,
     Route,
     answer,
 )
@@ -24,6 +25,20 @@ MODELS_PATH: Final = "/v1/models"
 REQUESTS_PATH: Final = "/v1/requests"
 REQUEST_PATH: Final = "/v1/requests/{id}"
 OPENAPI_PATH: Final = "/openapi.json"
+DOCS_PATH: Final = "/docs"
+STYLE_PATH: Final = "/docs.css"
+
+_HTML: Final[Header] = (b"content-type", b"text/html; charset=utf-8")
+_CSS: Final[Header] = (b"content-type", b"text/css; charset=utf-8")
+_CONTENT: Final = (
+    b"default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
+    b"frame-ancestors 'none'"
+)
+_POLICY: Final[Sequence[Header]] = (
+    (b"content-security-policy", _CONTENT),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
 
 Handlers = Mapping[str, Callable[[Desk, Call], Awaitable[Answer]]]
 
@@ -50,6 +65,8 @@ def routes(desk: Desk, bounds: BodyBounds) -> list[ASGIRouteHandler]:
         _route(route(SUBMIT_PATH, {"POST": submitting.submit}), bounds),
         _route(route(MODELS_PATH, {"GET": models.list_models}), bounds),
         _route(route(OPENAPI_PATH, {"GET": show_openapi}), bounds),
+        _route(route(DOCS_PATH, {"GET": show_docs}), bounds),
+        _route(route(STYLE_PATH, {"GET": show_style}), bounds),
         _requests_route(of_all, of_one, bounds),
     ]
 
@@ -57,6 +74,16 @@ def routes(desk: Desk, bounds: BodyBounds) -> list[ASGIRouteHandler]:
 async def show_openapi(_desk: Desk, _call: Call) -> Answer:
     """`GET /openapi.json`: for everybody, without a key."""
     return Answer(200, openapi.DOCUMENT)
+
+
+async def show_docs(_desk: Desk, _call: Call) -> Answer:
+    """`GET /docs`: the same for people."""
+    return Answer(200, reference.PAGE, _POLICY, kind=_HTML)
+
+
+async def show_style(_desk: Desk, _call: Call) -> Answer:
+    """`GET /docs.css`."""
+    return Answer(200, reference.STYLE, _POLICY, kind=_CSS)
 
 
 def _route(route: Route, bounds: BodyBounds) -> ASGIRouteHandler:
