@@ -4,9 +4,6 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -19,40 +16,10 @@ from libs.common.settings import Secret
 from services.gateway.settings import Settings
 from tests.support import queues
 from tests.support.accounts_stand_in import AccountsStandIn
+from tests.support.gateway_process import ROOT, running
 from tests.support.gateways import Gateway
 from tests.support.ledgers import Bench
 from tests.support.waiting import until
-
-ROOT = Path(__file__).parents[3]
-
-
-def environment(settings: Settings) -> dict[str, str]:
-    """What an operator would set."""
-    values = msgspec.structs.asdict(settings)
-    texts = {
-        name: value.reveal() if isinstance(value, Secret) else str(value)
-        for name, value in values.items()
-        if name not in {"body_timeout", "wait", "drop_in_wait", "trusted_proxies", "head_timeout"}
-    }
-    ours = {f"REQRUN_{name.upper()}": text for name, text in texts.items()}
-    return {"PATH": os.environ["PATH"], "REQRUN_WAIT": "20", **ours}
-
-
-@asynccontextmanager
-async def running(settings: Settings, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "services.gateway", *arguments),
-        cwd=ROOT,
-        env=environment(settings),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
 
 
 @pytest.fixture
