@@ -96,7 +96,7 @@ def to_response(request: Request[Any, Any, Any], error: Exception) -> Response[b
 
 
 def _translate(request: Request[Any, Any, Any], error: HTTPException) -> Exception:
-    path = request.url.path
+    # No text tells the path: it is the caller's, and `request.url` fails where Host is no host.
     if isinstance(error, NotFoundException):
         return RouteNotFound("There is nothing at this path. See /openapi.json for what there is.")
     if isinstance(error, MethodNotAllowedException):
@@ -104,5 +104,5 @@ def _translate(request: Request[Any, Any, Any], error: HTTPException) -> Excepti
     if error.status_code == HTTP_413_REQUEST_ENTITY_TOO_LARGE:
         return errors.TooLarge("The body is larger than this path takes.")
     if isinstance(error, ClientException):
-        return MalformedRequest(f"The request to {path} does not have the form this path takes.")
+        return MalformedRequest("The request does not have the form that this path takes.")
     return error

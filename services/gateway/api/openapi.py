@@ -99,6 +99,8 @@ def _submit() -> Json:
     return {
         "operationId": "createChatCompletion",
         "summary": "Store a request and run it; wait for its result or fetch it later",
+        "description": "With a drop-in key, a request that fails within the wait answers with the "
+        "provider's own status and error body.",
         "tags": ["Chat"],
         "parameters": [parameters.prefer(), parameters.idempotency_key()],
         "requestBody": _body("ChatCompletionBody", examples.SUBMIT, is_required=True),

@@ -3,7 +3,7 @@
 from typing import Final
 
 from libs.ledger.states import State
-from services.gateway.api import examples, listing
+from services.gateway.api import examples, listing, views
 from services.gateway.api.responses import Json
 from services.gateway.domain.submissions import KEY_LENGTH, MODEL_BYTES
 
@@ -82,4 +82,4 @@ def _query(name: str, description: str, schema: Json) -> Json:
 
 
 def _id_schema() -> Json:
-    return {"type": "string", "pattern": "^rr_[0-9a-z]{26}$"}
+    return {"type": "string", "pattern": views.ID_PATTERN}

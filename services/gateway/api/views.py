@@ -6,13 +6,13 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from libs.common.ids import ALPHABET, LENGTH
 from libs.ledger.list_requests import Listed
 from libs.ledger.look import Standing
 from libs.ledger.timeline import Attempt
 
-RequestId = Annotated[
-    str, Meta(pattern="^rr_[0-9a-z]{26}$", examples=["rr_01kav5m9x3f8q2r7t6w4y1z0bc"])
-]
+ID_PATTERN: Final = f"^rr_[{ALPHABET}]{{{LENGTH}}}$"
+RequestId = Annotated[str, Meta(pattern=ID_PATTERN, examples=["rr_01kav5m9x3f8q2r7t6w4y1z0bc"])]
 Seconds = Annotated[
     str, Meta(description="UTC, whole seconds", extra_json_schema={"format": "date-time"})
 ]

@@ -175,6 +175,18 @@ async def test_a_rate_limited_call_keeps_its_nonce(
     await until(is_taken, seconds=10)
 
 
+async def test_a_base_url_that_ends_in_a_slash_is_forgiven(
+    gateway: Gateway, signing_key: str
+) -> None:
+    """The path is doubled on the wire, and clients sign it single (published clients do)."""
+    headers = signed(signing_key, "POST", PATH, BODY)
+    url = f"http://127.0.0.1:{gateway.settings.port}/{PATH}"
+
+    answer = await gateway.client.post(url, content=BODY, headers=headers)
+
+    assert (str(answer.request.url.path), answer.status_code) == (f"/{PATH}", 200)
+
+
 async def test_a_key_without_a_secret_works_unsigned(
     gateway: Gateway, accounts: AccountsStandIn
 ) -> None:

@@ -47,7 +47,7 @@ async def provider() -> AsyncIterator[tuple[Provider, int]]:
 
 async def _call(plan: Callers, port: int) -> Report:
     tally = Tally(Exactly("{}"))
-    await CallerLoad(plan, tally).run(port, REQUEST)
+    await CallerLoad(plan, tally).run(port, lambda: REQUEST)
     return tally.report()
 
 
@@ -77,7 +77,7 @@ async def test_at_a_fixed_rate_everything_due_is_sent_and_answered(
     served, port = provider
     served.opened.set()
     tally = Tally(Exactly("{}"))
-    await PaceLoad(Pace(200, seconds=0.2), tally).run(port, REQUEST)
+    await PaceLoad(Pace(200, seconds=0.2), tally).run(port, lambda: REQUEST)
     report = tally.report()
     assert not report.failures
     assert report.answers == served.calls >= 35
@@ -90,7 +90,7 @@ async def test_latency_counts_from_the_intended_time_however_long_the_provider_s
     stall = 0.2
     asyncio.get_running_loop().call_later(stall, served.opened.set)
     tally = Tally(Exactly("{}"))
-    await PaceLoad(Pace(500, seconds=0.1), tally).run(port, REQUEST)
+    await PaceLoad(Pace(500, seconds=0.1), tally).run(port, lambda: REQUEST)
     report = tally.report()
     assert not report.failures
     # Sent 50 ms after the start at the earliest, answered 200 ms after it at the earliest: a

@@ -1,7 +1,9 @@
+import json
+
 import pytest
 
 from bench.generator import wire
-from bench.generator.job import Exactly, Target
+from bench.generator.job import Accepted, Exactly, Target
 
 MESSAGE = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-LENGTH: 5\r\n\r\nhello"
 
@@ -35,3 +37,16 @@ def test_what_is_sent_can_be_read_again() -> None:
     assert head.startswith(b"POST /p HTTP/1.1\r\nHost: 127.0.0.1:80\r\n")
     assert head.endswith(b"\r\nAuthorization: Bearer x")
     assert body == "é".encode()
+
+
+def test_a_target_that_signs_makes_each_request_its_own() -> None:
+    target = Target(
+        port=1, path="/p", body='{"a":1}', signing_secret="of a test", expected=Accepted()
+    )
+    payload = wire.encode(target)
+    (one, first), (two, second) = (wire.split(payload()) or (b"", b"") for _ in range(2))
+
+    assert first != second
+    assert json.loads(first)["a"] == 1
+    assert len(json.loads(first)["idempotency_key"]) == 32
+    assert one.count(b"X-ReqRun-") == two.count(b"X-ReqRun-") == 3

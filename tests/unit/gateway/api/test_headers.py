@@ -188,6 +188,15 @@ async def test_a_header_of_the_signature_that_is_missing_is_told(app: Edge, name
     assert said == Said(401, "missing_signature")
 
 
+@pytest.mark.parametrize("host", [b"a:b", b"[", b"a:99999999", b"\xff", b"", b"a b"])
+async def test_a_host_that_is_none_breaks_nothing(app: Edge, host: bytes) -> None:
+    """Beside our routes the framework looks at it, and may refuse it (RFC 9112, 3.2)."""
+    headers = [bearer(WORLD.plain), (b"host", host)]
+
+    assert await ask(app, headers) == Said(400, "invalid_body")
+    assert (await ask(app, headers, path="/v1/nothing")).status in {400, 404}
+
+
 ODD = st.binary(max_size=40) | st.text(max_size=20).map(str.encode)
 EXPECTED = {400, 401}
 
