@@ -31,7 +31,10 @@ async def test_a_revoked_key_stops_within_five_seconds_on_two_gateways_with_warm
         await asyncio.gather(*callers)
         last = max(sent.answered_at for sent in client.sent if sent.is_accepted)
         assert last - revoked_at <= REVOKED_WITHIN
-        assert {one.error for one in client.sent if not one.is_accepted} == {"invalid_api_key"}
+        refusals = {one.error for one in client.sent if not one.is_accepted}
+        # Who goes on with a key that is not good is soon kept from being looked up at all.
+        assert refusals <= {"invalid_api_key", "address_rate_limited"}
+        assert "invalid_api_key" in refusals
     await drained(system, 30)
 
 
