@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from bench.results import Results
-from bench.rounds import accepted, completed
+from bench.rounds import accepted, completed, completed_signed
 
 
 class Gate(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +54,12 @@ def _throughput(results: Results) -> Iterator[Gate]:
         yield _at_least(name, rate, 1_500, is_binding=is_binding)
     name = completed(plan.waiting_callers)
     yield _at_least(name, results.middle(name, lambda made: made.per_second), 700)
+    signed = completed_signed(plan.waiting_callers)
+    yield Gate(
+        name="CPU of signed calls with keys, of plain calls",
+        value=results.ratio(signed, name, lambda made: made.system_cpu_ms),
+        bound=1.25,
+    )
     cpu = results.middle(name, lambda made: made.system_cpu_ms)
     yield Gate(
         name="CPU per completed request at saturation",

@@ -37,6 +37,10 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
         """The median over the rounds."""
         return median(of(made[name]) for made in self.rounds)
 
+    def ratio(self, one: str, other: str, of: Callable[[Measurement], float]) -> float:
+        """The median of the rounds' own ratios: what disturbs a round disturbs both."""
+        return median(of(made[one]) / of(made[other]) for made in self.rounds)
+
     def latency(self, name: str, percent: float) -> float:
         """Milliseconds, median over the rounds."""
         return self.middle(name, lambda made: percentile(made.latencies, percent))
