@@ -17,5 +17,5 @@ def handlers(ports: Ports) -> Handlers:
     """The table."""
     return {
         AccountCreated: partial(accounts.open_books, ports),
-        RequestsFinished: partial(usage.record, ports),
+        RequestsFinished: usage.Recorder(ports).record,
     }

@@ -109,7 +109,9 @@ def tell(summary: Summary) -> None:
 async def test_a_fault_of_every_kind_under_load_loses_and_doubles_nothing(
     system: System, client: CarefulClient, tmp_path: Path
 ) -> None:
-    trial = Trial(what="everything once", wishes=wishes(), faults=SHORT, drain_seconds=45)
+    trial = Trial(
+        what="everything once", wishes=wishes(), faults=SHORT, drain_seconds=45, settles=True
+    )
 
     summary = await run_trial(system, client, trial, tmp_path)
 

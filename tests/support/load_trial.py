@@ -25,6 +25,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """`faults` under `wishes`; the load goes on for `count` orders and at least as long as they.
 
     `drain_seconds`: how long everything may take to become final after the last of both.
+    `settles`: see inflict_all.
     """
 
     what: str
@@ -32,6 +33,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     faults: Sequence[Fault] = ()
     count: int = 0
     drain_seconds: float = 60.0
+    settles: bool = False
 
 
 async def run_trial(system: System, client: CarefulClient, trial: Trial, keep: Path) -> Summary:
@@ -64,7 +66,7 @@ async def _under_load(system: System, load: Load, trial: Trial) -> list[Inflicte
     async with asyncio.TaskGroup() as group:
         stop = asyncio.Event()
         group.create_task(load.run(stop, at_least=trial.count))
-        inflicted = await inflict_all(system, trial.faults)
+        inflicted = await inflict_all(system, trial.faults, settles=trial.settles)
         stop.set()
     return inflicted
 

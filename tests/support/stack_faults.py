@@ -6,11 +6,18 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
+import asyncpg
 import msgspec
 
 from tests.support.stack import System
+from tests.support.waiting import until
 
 Act = Literal["kill", "freeze", "wipe", "flush"]
+
+_LEFT_ALONE: Final = """
+SELECT count(*) FROM live
+WHERE state = 'processing' AND lease_until < clock_timestamp() + interval '8 s'
+"""
 
 COUNTS: Final = {"gateway": 2, "executor": 2}
 """Two of what customers or calls depend on, so that the other one goes on."""
@@ -61,13 +68,30 @@ def kills(targets: Sequence[str], each: int, seed: int, pauses: tuple[float, flo
     return [Fault(target, pause=chance.uniform(*pauses)) for target in order]
 
 
-async def inflict_all(system: System, faults: Sequence[Fault]) -> list[Inflicted]:
-    """One after the other, with their pauses before them."""
+async def inflict_all(
+    system: System, faults: Sequence[Fault], *, settles: bool = False
+) -> list[Inflicted]:
+    """One after the other, with their pauses before them.
+
+    `settles`: none while a lease that the one before left alone still runs, so that each answers
+    for its own recovery. A lease is renewed every five of its fifteen seconds while somebody lives.
+    """
     done = []
     for fault in faults:
         await asyncio.sleep(fault.pause)
+        if settles:
+            await until(lambda: _leases_are_held(system))
         done.append(await inflict(system, fault))
     return done
+
+
+async def _leases_are_held(system: System) -> bool:
+    connection = await asyncpg.connect(system.database_url("requests"))
+    try:
+        alone: int = await connection.fetchval(_LEFT_ALONE)
+    finally:
+        await connection.close()
+    return alone == 0
 
 
 async def inflict(system: System, fault: Fault) -> Inflicted:

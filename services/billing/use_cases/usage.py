@@ -1,11 +1,14 @@
 """Usage: record what the executor tells, show what an account used."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from prometheus_client import Counter
 
+from libs.common.batching import Batch
 from libs.common.contracts.executor import RequestsFinished
-from services.billing.domain.usage import Total, countable
+from libs.common.errors import Unavailable
+from services.billing.domain.usage import Total, Usage, countable
 from services.billing.ports import Ports
 from services.billing.repositories.usage import UsageRepository
 
@@ -13,15 +16,46 @@ RECORDED: Final = Counter("reqrun_usage_recorded_total", "Requests counted")
 REPEATED: Final = Counter("reqrun_usage_repeated_total", "Requests told again, not counted again")
 
 
-async def record(ports: Ports, event: RequestsFinished) -> None:
-    """Count each final live request once, however often and in whatever order it is told."""
-    batch = countable(event.requests)
-    if not batch:
-        return
-    async with ports.db.transaction() as tx:
-        added = await UsageRepository(tx).add_once(batch)
-    RECORDED.inc(added)
-    REPEATED.inc(len(batch) - added)
+class Recorder:
+    """Counts each final live request once, however often and in whatever order it is told.
+
+    Events that arrive together are written together: a commit costs more than what is in it.
+    """
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._batch: Batch[Sequence[Usage], None] = Batch(self._write_all, name="usage")
+
+    async def record(self, event: RequestsFinished) -> None:
+        """Returns after COMMIT. Raises what the database raised for this event."""
+        usages = countable(event.requests)
+        if usages:
+            await self._batch(usages)
+
+    async def _write_all(self, events: Sequence[Sequence[Usage]]) -> list[Exception | None]:
+        try:
+            await self._write([usage for usages in events for usage in usages])
+        except Unavailable:
+            raise
+        except Exception:
+            if len(events) == 1:
+                raise
+            # One event that cannot be stored must not keep the others from it.
+            return [await self._try(usages) for usages in events]
+        return [None] * len(events)
+
+    async def _try(self, usages: Sequence[Usage]) -> Exception | None:
+        try:
+            await self._write(usages)
+        except Exception as error:  # noqa: BLE001  # it belongs to this event's handler
+            return error
+        return None
+
+    async def _write(self, usages: Sequence[Usage]) -> None:
+        async with self._ports.db.transaction() as tx:
+            added = await UsageRepository(tx).add_once(usages)
+        RECORDED.inc(added)
+        REPEATED.inc(len(usages) - added)
 
 
 async def show(ports: Ports, account_id: str) -> list[Total]:
