@@ -51,6 +51,8 @@ def create(folder: Path) -> Material:
     except OSError:
         shutil.rmtree(draft)
         raise KeysRefused(f"There is something in {folder} already; it stays as it is.") from None
+    _sync(folder)
+    _sync(folder.parent)
     return made
 
 
@@ -111,8 +113,18 @@ def _replace(folder: Path, known: Material, name: str, content: tuple[Any, ...])
     draft.unlink(missing_ok=True)
     write(draft, msgspec.json.encode(content))
     draft.replace(folder / name)
+    _sync(folder)
     field = {PEPPERS: "peppers", EXECUTOR: "executor", DATA_PLANE: "data_plane"}[name]
     return msgspec.structs.replace(known, **{field: content})
+
+
+def _sync(folder: Path) -> None:
+    """What was renamed into it is there after a power cut too: keys may seal from now on."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _contents(made: Material) -> dict[str, Any]:

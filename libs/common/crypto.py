@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 Mode = Literal["live", "test"]
 
 PREFIXES: Final[dict[str, Mode]] = {"reqrun_live_": "live", "reqrun_test_": "test"}
+SECRET_PREFIX: Final = "reqrun_secret_"  # noqa: S105  # what comes before the secret itself
 KEY_ID_BYTES: Final = 4
 
 _BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -38,6 +39,11 @@ def issue_api_key(mode: Mode) -> str:
     prefix = next(prefix for prefix, of in PREFIXES.items() if of == mode)
     body = prefix + _base62(secrets.randbits(256), _SECRET_LENGTH)
     return body + _checksum(body)
+
+
+def issue_signing_secret() -> str:
+    """Make a new signing secret: prefix, 256 random bits. Clients use it as the text that it is."""
+    return SECRET_PREFIX + _base62(secrets.randbits(256), _SECRET_LENGTH)
 
 
 def is_well_formed(key: str) -> bool:

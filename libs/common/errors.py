@@ -81,6 +81,12 @@ class TimedOut(AppError):
 
 
 class Unavailable(AppError):
-    """Something we depend on is away. Whether the work was done may be unknown."""
+    """Something we depend on is away. Whether the work was done may be unknown.
+
+    Time may always heal it, so it always says when to try again.
+    """
 
     code = "unavailable"
+
+    def __init__(self, text: str, *, retry_after: timedelta = timedelta(seconds=1)) -> None:
+        super().__init__(text, retry_after=retry_after)

@@ -77,27 +77,35 @@ CancelAnswer = Cancelled | AlreadyFinal | Refused | None
 
 async def cancel(connection: Connection, change: Change) -> CancelAnswer:
     """Cancel one; None where that project and mode have no such request."""
-    question = change.question
     async with connection.transaction():
-        if not await is_fresh(connection, change.nonce):
-            return Refused(Refusal.NONCE_REUSED)
-        [standing] = await look(connection, [question])
-        if standing is None:
-            return None
-        was_open = bool(await end_if_open(connection, question))
-        [standing] = await look(connection, [question])
-    assert standing is not None  # noqa: S101  # a row of `requests` is never deleted
+        was_open = await end(connection, change)
+        if not isinstance(was_open, bool):
+            return was_open
+        standing = await look_again(connection, change)
     return Cancelled(standing) if was_open else AlreadyFinal(standing)
 
 
-async def is_fresh(connection: Connection, nonce: Nonce | None) -> bool:
-    """Spend it; False where it was spent before. First in every transaction: the lock order."""
-    return nonce is None or (await spend(connection, [nonce]))[0]
+async def end(connection: Connection, change: Change) -> bool | Refused | None:
+    """Spend the nonce and end the request, in the caller's transaction. True: it was open.
+
+    The nonce comes first (the lock order). Waits for a finish under way. None where that project
+    and mode have no such request.
+    """
+    question, nonce = change.question, change.nonce
+    if nonce is not None and not (await spend(connection, [nonce]))[0]:
+        return Refused(Refusal.NONCE_REUSED)
+    [standing] = await look(connection, [question])
+    if standing is None:
+        return None
+    ids = [question.request_id]
+    return bool(await end_open(connection, question.project_id, question.mode, ids))
 
 
-async def end_if_open(connection: Connection, question: Question) -> list[str]:
-    """End one in the caller's transaction; waits for a finish under way. Its id, if it was open."""
-    return await end_open(connection, question.project_id, question.mode, [question.request_id])
+async def look_again(connection: Connection, change: Change) -> Standing:
+    """Where a request stands that was there before: no row of `requests` is ever deleted."""
+    [standing] = await look(connection, [change.question])
+    assert standing is not None  # noqa: S101  # as above
+    return standing
 
 
 async def end_open(

@@ -12,10 +12,10 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from libs.ledger.accept import Refusal, Refused
-from libs.ledger.cancel import Change, end_if_open, end_open, is_fresh
+from libs.ledger.accept import Refused
+from libs.ledger.cancel import Change, end, end_open, look_again
 from libs.ledger.connection import Connection, Database
-from libs.ledger.look import Standing, look
+from libs.ledger.look import Standing
 from libs.ledger.pause import HELD, MODES, WAITING, clear_pause
 
 LIMIT: Final = 200
@@ -75,17 +75,12 @@ EraseAnswer = Erased | Refused | None
 
 async def erase(connection: Connection, change: Change) -> EraseAnswer:
     """Erase one; harmless again. None where that project and mode have no such request."""
-    question = change.question
     async with connection.transaction():
-        if not await is_fresh(connection, change.nonce):
-            return Refused(Refusal.NONCE_REUSED)
-        [standing] = await look(connection, [question])
-        if standing is None:
-            return None
-        was_open = bool(await end_if_open(connection, question))
-        await _destroy(connection, [question.request_id])
-        [standing] = await look(connection, [question])
-    assert standing is not None  # noqa: S101  # a row of `requests` is never deleted
+        was_open = await end(connection, change)
+        if not isinstance(was_open, bool):
+            return was_open
+        await _destroy(connection, [change.question.request_id])
+        standing = await look_again(connection, change)
     return Erased(standing, was_open)
 
 

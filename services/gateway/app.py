@@ -52,7 +52,8 @@ SERVICE: Final = "gateway"
 _REDIS_SECONDS: Final = 0.1  # callers wait for these
 _CHANNEL_SECONDS: Final = 1.0  # nobody waits for this one
 _READY_SECONDS: Final = 1.0
-_CONNECTIONS: Final = 4
+_ACCOUNTS_CONNECTIONS: Final = 4
+_EXECUTOR_CONNECTIONS: Final = 64  # each may wait for a provider that is slow to tell its models
 _HTTP_SECONDS: Final = 1.0
 _FIRST_PAUSE: Final = timedelta(milliseconds=100)
 _LONGEST_PAUSE: Final = timedelta(seconds=2)
@@ -68,8 +69,10 @@ async def open_gateway(settings: Settings) -> AsyncIterator[list[Loop]]:
         publisher = await stack.enter_async_context(
             RabbitMQPublisher(settings.broker_url, name=SERVICE)
         )
-        client = await stack.enter_async_context(_client(settings.accounts_url))
-        executors = await stack.enter_async_context(_client(settings.executor_url))
+        of_accounts = _client(settings.accounts_url, _ACCOUNTS_CONNECTIONS)
+        client = await stack.enter_async_context(of_accounts)
+        of_executors = _client(settings.executor_url, _EXECUTOR_CONNECTIONS)
+        executors = await stack.enter_async_context(of_executors)
         redis = await stack.enter_async_context(_redis(settings.redis_url, _REDIS_SECONDS))
         hints = BrokerHints(publisher)
         stack.push_async_callback(hints.drain)
@@ -176,13 +179,13 @@ def _redis(url: Secret, seconds: float) -> Redis:
     )
 
 
-def _client(url: str) -> httpx2.AsyncClient:
+def _client(url: str, connections: int) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(
         base_url=url,
         timeout=_HTTP_SECONDS,
         trust_env=False,
         follow_redirects=False,
-        limits=httpx2.Limits(max_connections=_CONNECTIONS),
+        limits=httpx2.Limits(max_connections=connections),
     )
 
 

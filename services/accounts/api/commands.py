@@ -13,6 +13,7 @@ from libs.common.contracts.accounts import OnUnknownOutcome
 from libs.common.settings import Secret
 from services.accounts.api import views
 from services.accounts.domain.audit import OPERATOR
+from services.accounts.domain.errors import SealsBroken
 from services.accounts.domain.keys import Mode, NewKey, Purpose
 from services.accounts.domain.plans import PlanName
 from services.accounts.domain.projects import ProjectSettings
@@ -111,7 +112,14 @@ async def reseal(ports: Ports, _: Namespace, inputs: Inputs) -> Any:
         sys.stderr.write(f"{done.kind}: {done.resealed} sealed anew, {done.broken} do not open\n")
 
     private = resealing.PrivateKeys(inputs.data_plane_keys, inputs.sealing_keys)
-    return await resealing.reseal(ports, private, show_progress)
+    done = await resealing.reseal(ports, private, show_progress)
+    broken = sum(one.broken for one in done)
+    if broken:
+        raise SealsBroken(
+            f"{broken} values open with none of these keys and stay as they are; all others are"
+            " under the newest. Keep every old key, and run it again with all of them."
+        )
+    return done
 
 
 async def set_connection(ports: Ports, given: Namespace, inputs: Inputs) -> Any:

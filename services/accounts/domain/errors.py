@@ -51,6 +51,12 @@ class InvalidProjectSettings(InvalidInput):
     code = "invalid_project_settings"
 
 
+class SealsBroken(Conflict):
+    """Some sealed values open with none of the private keys at hand."""
+
+    code = "seals_broken"
+
+
 class InvalidSealingKeys(InvalidInput):
     """The private keys at hand are none, or do not fit the public ones in the settings."""
 

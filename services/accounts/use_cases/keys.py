@@ -1,14 +1,11 @@
 """API keys: issue, rotate, revoke, list. `key_contexts` tells gateways whose a key is."""
 
-import secrets
-import string
 from datetime import datetime, timedelta
-from typing import Final
 
 import msgspec
 
 from libs.common.contracts.accounts import signing_secret_context
-from libs.common.crypto import issue_api_key
+from libs.common.crypto import issue_api_key, issue_signing_secret
 from libs.common.ids import new_id
 from services.accounts.domain.audit import Change, Entry
 from services.accounts.domain.errors import ApiKeyEnded
@@ -26,10 +23,6 @@ from services.accounts.ports import Ports
 from services.accounts.repositories.audit import AuditRepository
 from services.accounts.repositories.keys import ApiKeyRepository
 from services.accounts.repositories.projects import ProjectRepository
-
-SECRET_PREFIX: Final = "reqrun_secret_"  # noqa: S105  # what comes before the secret itself
-_SECRET_LENGTH: Final = 43  # characters of base62 that hold 256 bits
-_BASE62: Final = string.digits + string.ascii_letters
 
 
 class IssuedKey(msgspec.Struct, frozen=True):
@@ -106,7 +99,7 @@ def _new_key(ports: Ports, wish: NewKey, now: datetime) -> tuple[ApiKey, IssuedK
     """The row, and what is shown once."""
     life, text = check_life(wish.life), issue_api_key(wish.mode)
     is_signed = wish.purpose is Purpose.SIGNED
-    issued = IssuedKey(new_id("key"), text, _new_secret() if is_signed else None)
+    issued = IssuedKey(new_id("key"), text, issue_signing_secret() if is_signed else None)
     key = ApiKey(
         id=issued.id,
         project_id=wish.project_id,
@@ -124,10 +117,6 @@ def _new_key(ports: Ports, wish: NewKey, now: datetime) -> tuple[ApiKey, IssuedK
         expires_at=None if life is None else now + life,
     )
     return key, issued
-
-
-def _new_secret() -> str:
-    return SECRET_PREFIX + "".join(secrets.choice(_BASE62) for _ in range(_SECRET_LENGTH))
 
 
 def _sealed_secret(ports: Ports, project_id: str, issued: IssuedKey) -> bytes | None:

@@ -98,6 +98,10 @@ class Call:
         value = self._headers.get(name)
         return None if value is None else value.decode("latin-1")
 
+    def raw_header(self, name: bytes) -> bytes | None:
+        """A header's bytes; `name` in lower case."""
+        return self._headers.get(name)
+
     def headers(self, name: bytes) -> list[bytes]:
         """A header's values, one by one; `name` in lower case."""
         return [value for header, value in self.scope["headers"] if header == name]

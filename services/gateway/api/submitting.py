@@ -27,13 +27,13 @@ NO_RETRY: Final[Header] = (b"x-should-retry", b"false")
 
 async def submit(desk: Desk, call: Call) -> Answer:
     """`POST /v1/chat/completions`."""
-    named = call.header(IDEMPOTENCY_HEADER)
+    named = call.raw_header(IDEMPOTENCY_HEADER)
     call.joins = named is not None
     guest = await enter(desk, call, "submit")
     chat = submissions.parse(guest.body)
     key = chat.idempotency_key
     if key is None and named is not None:
-        key = submissions.check_key(named)
+        key = submissions.read_key(named)
     call.joins = key is not None
     order = Order(wait=_wait(desk, call, guest, chat.wish), nonce=guest.nonce, idempotency_key=key)
     reply = await submitting.submit(desk.ports, desk.room, guest.caller, chat, order)

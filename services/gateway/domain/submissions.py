@@ -163,8 +163,15 @@ def canonical(body: bytes) -> bytes:
         ) from None
 
 
-def check_key(key: str) -> str:
-    """An `Idempotency-Key` header's value, itself. Raises InvalidHeader."""
+def read_key(header: bytes) -> str:
+    """An `Idempotency-Key` header. Raises InvalidHeader.
+
+    UTF-8 where it is that, so that it is the same key as in a body; else what HTTP takes it for.
+    """
+    try:
+        key = header.decode()
+    except UnicodeDecodeError:
+        key = header.decode("latin-1")
     if not 1 <= len(key) <= KEY_LENGTH or "\0" in key:
         raise InvalidHeader(f"`Idempotency-Key` must be 1 to {KEY_LENGTH} characters.")
     return key

@@ -201,6 +201,11 @@ def test_an_operator_moves_everything_to_new_sealing_keys(
         )
     }
 
+    without_old = {name: texts.partition(",")[0] for name, texts in private.items()}
+    failed = operator.run("keys", "reseal", "--json", **without_old)
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert "5 values open with none of these keys" in failed.stderr
+
     done = operator.run("keys", "reseal", "--json", **private)
 
     assert done.returncode == 0

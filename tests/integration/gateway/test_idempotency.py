@@ -107,6 +107,20 @@ async def test_a_key_may_be_a_header_and_the_body_comes_first(gateway: Gateway, 
     assert ids == {first.json()["id"]}
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+async def test_a_header_that_is_not_ascii_is_the_key_that_a_body_names(
+    gateway: Gateway, key: str, encoding: str
+) -> None:
+    headers = [
+        (b"authorization", f"Bearer {key}".encode()),
+        (b"idempotency-key", "bestellung-für-4711".encode(encoding)),
+    ]
+    named = await gateway.client.post(PATH, json=SUBMISSION, headers=headers)
+    in_body = await gateway.submit(key, idempotency_key="bestellung-für-4711")
+
+    assert named.json()["id"] == in_body.json()["id"]
+
+
 @pytest.mark.parametrize("header", ["", "x" * 256])
 async def test_a_header_that_is_no_key_is_refused(gateway: Gateway, key: str, header: str) -> None:
     headers = bearer(key) | {"idempotency-key": header}

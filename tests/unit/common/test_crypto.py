@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from libs.common.crypto import (
@@ -9,6 +11,7 @@ from libs.common.crypto import (
     digest,
     is_well_formed,
     issue_api_key,
+    issue_signing_secret,
 )
 
 
@@ -76,3 +79,10 @@ def test_old_and_new_keys_both_open_during_a_rotation() -> None:
 
     assert ring.open(old.public.seal(b"1", "c"), "c") == b"1"
     assert ring.open(new.public.seal(b"2", "c"), "c") == b"2"
+
+
+def test_a_signing_secret_is_as_random_as_a_key_and_safe_in_a_shell() -> None:
+    secrets = {issue_signing_secret() for _ in range(1_000)}
+
+    assert len(secrets) == 1_000
+    assert all(re.fullmatch("reqrun_secret_[0-9A-Za-z]{43}", secret) for secret in secrets)
