@@ -1,17 +1,15 @@
 """Kill, freeze and wipe anything under load: nothing lost, nothing doubled, nothing paid twice.
 
 The short form inflicts each fault once. The full form, marked slow, kills every role twenty times
-under at least 5 000 requests, and prints its table; `REQRUN_FAULTS_RESULTS` names a file that gets
-a line of figures from each of its runs.
+under at least 5 000 requests.
 """
 
-import os
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from tests.support.checker_summary import Summary, table
+from tests.faults.conftest import Tell
+from tests.support.checker_summary import Summary
 from tests.support.client import CarefulClient
 from tests.support.load import Wishes
 from tests.support.load_trial import Trial, run_trial
@@ -93,21 +91,10 @@ def judge(summary: Summary) -> None:
         assert seconds <= limit, (fault, seconds)
 
 
-def tell(summary: Summary) -> None:
-    """Print the figures, and keep them where somebody asked for them."""
-    recovery = summary.slowest_recovery
-    details = {name: (took, recovery[name]) for name, took in summary.slowest_restart.items()}
-    text = f"\nseed {SEED}\n{table([summary])}\nrestart and recovery, seconds: {details}"
-    print(text)  # noqa: T201  the figures of the run
-    results = os.environ.get("REQRUN_FAULTS_RESULTS")
-    if results:
-        with Path(results).open("ab") as file:
-            file.write(msgspec.json.encode(summary) + b"\n")
-
-
+@pytest.mark.fault(12, 13, 30, 34, 46, 47, 48)
 @pytest.mark.timeout(400)
 async def test_a_fault_of_every_kind_under_load_loses_and_doubles_nothing(
-    system: System, client: CarefulClient, tmp_path: Path
+    system: System, client: CarefulClient, tell: Tell, tmp_path: Path
 ) -> None:
     trial = Trial(
         what="everything once", wishes=wishes(), faults=SHORT, drain_seconds=45, settles=True
@@ -121,10 +108,11 @@ async def test_a_fault_of_every_kind_under_load_loses_and_doubles_nothing(
 
 
 @pytest.mark.slow
+@pytest.mark.fault(12, 13, 30, 34, 46, 47, 48)
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("what", FULL)
 async def test_many_faults_under_load_lose_and_double_nothing(
-    what: str, system: System, client: CarefulClient, tmp_path: Path
+    what: str, system: System, client: CarefulClient, tell: Tell, tmp_path: Path
 ) -> None:
     trial = Trial(what=what, wishes=wishes(), faults=FULL[what], count=FULL_REQUESTS)
 

@@ -7,12 +7,11 @@ import pytest
 
 from libs.common.broker.topology import WORK_FIRST, WORK_REST
 from libs.common.crypto import issue_api_key
+from tests.faults.conftest import Judge
 from tests.support import queues
-from tests.support.checker import Violation, check
-from tests.support.checker_sources import collect, count, drained, read_calls
+from tests.support.checker_sources import count, drained, read_calls
 from tests.support.client import CarefulClient, Order, Sent
 from tests.support.load import Load, Wishes
-from tests.support.load_trial import EXPECTED, read_back
 from tests.support.stack import System
 from tests.support.waiting import until
 
@@ -32,30 +31,24 @@ async def submit_all(client: CarefulClient, many: int, model: str = "sim-ok") ->
     return client.sent
 
 
-async def broken(system: System, client: CarefulClient, since: datetime) -> list[Violation]:
-    """Wait until all is final; what the checker finds in it."""
-    await drained(system, 90)
-    await read_back(client)
-    return check(await collect(system, client, since), EXPECTED)
-
-
 def calls_since(system: System, since: datetime) -> int:
     return sum(call.started_at >= since for call in read_calls(system.call_log))
 
 
+@pytest.mark.fault(55, 64)
 @pytest.mark.parametrize(
-    ("pending", "seconds"),
+    "flood",
     [
         (300, 4),
-        pytest.param(5_000, 60, marks=[pytest.mark.slow, pytest.mark.timeout(300)]),
+        pytest.param((5_000, 60), marks=[pytest.mark.slow, pytest.mark.timeout(300)]),
     ],
 )
 @pytest.mark.parametrize("how", ["refused", "overloaded"])
 async def test_all_complete_once_the_provider_is_back(
-    how: str, pending: int, seconds: int, system: System, client: CarefulClient
+    how: str, flood: tuple[int, int], system: System, client: CarefulClient, judge: Judge
 ) -> None:
     """Our own pauses are a tenth of production's: 60 seconds here stand for ten minutes."""
-    since = datetime.now(UTC)
+    (pending, seconds), since = flood, datetime.now(UTC)
     if how == "refused":
         await system.kill("simulator")
     else:
@@ -70,14 +63,15 @@ async def test_all_complete_once_the_provider_is_back(
         await system.start("simulator")
     else:
         await asyncio.to_thread(system.script)
-    assert await broken(system, client, since) == []
+    await judge(since, drain_seconds=90)
 
 
+@pytest.mark.fault(35)
 @pytest.mark.parametrize(
     "seconds", [8, pytest.param(60, marks=[pytest.mark.slow, pytest.mark.timeout(300)])]
 )
 async def test_answers_paid_for_while_postgresql_is_away_are_stored_and_none_is_called_again(
-    seconds: int, system: System, client: CarefulClient
+    seconds: int, system: System, client: CarefulClient, judge: Judge
 ) -> None:
     since = datetime.now(UTC)
     await submit_all(client, 200, "sim-slow-3000ms")
@@ -90,12 +84,13 @@ async def test_answers_paid_for_while_postgresql_is_away_are_stored_and_none_is_
     await until(lambda: datetime.now(UTC) > back_at, seconds + 5)
     await system.start("postgresql")
 
-    assert await broken(system, client, since) == []
+    await judge(since, drain_seconds=90)
     assert calls_since(system, since) == 200
 
 
+@pytest.mark.fault(14)
 async def test_without_a_broker_all_start_and_accept_and_work_begins_when_it_comes(
-    system: System, client: CarefulClient
+    system: System, client: CarefulClient, judge: Judge
 ) -> None:
     since = datetime.now(UTC)
     await system.kill("rabbitmq")
@@ -109,11 +104,12 @@ async def test_without_a_broker_all_start_and_accept_and_work_begins_when_it_com
     assert calls_since(system, since) == 0
     await system.start("rabbitmq")
 
-    assert await broken(system, client, since) == []
+    await judge(since, drain_seconds=90)
 
 
+@pytest.mark.fault(17)
 async def test_deleted_work_queues_come_back_and_everything_is_done(
-    system: System, client: CarefulClient
+    system: System, client: CarefulClient, judge: Judge
 ) -> None:
     since = datetime.now(UTC)
     await submit_all(client, 50)
@@ -123,13 +119,15 @@ async def test_deleted_work_queues_come_back_and_everything_is_done(
 
     await submit_all(client, 200)
 
-    assert await broken(system, client, since) == []
+    await judge(since, drain_seconds=90)
 
 
+@pytest.mark.fault(46, 47)
 @pytest.mark.parametrize("how", ["killed", "frozen"])
 async def test_waits_go_on_by_polling_while_redis_is_away(
-    how: str, system: System, client: CarefulClient
+    how: str, system: System, client: CarefulClient, judge: Judge
 ) -> None:
+    since = datetime.now(UTC)
     if how == "killed":
         await system.kill("redis")
     else:
@@ -145,6 +143,7 @@ async def test_waits_go_on_by_polling_while_redis_is_away(
     assert {one.state for one in sent} == {"completed"}
     took = [one.answered_at - one.sent_at for one in sent]
     assert max(took) < timedelta(seconds=5)
+    await judge(since)
 
 
 async def test_known_keys_work_while_accounts_is_away_and_unknown_ones_are_not_called_wrong(

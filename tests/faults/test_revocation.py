@@ -3,6 +3,8 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from tests.support.checker_sources import drained
 from tests.support.client import CarefulClient, Order
 from tests.support.stack import System
@@ -11,6 +13,7 @@ from tests.support.waiting import until
 REVOKED_WITHIN = timedelta(seconds=5)
 
 
+@pytest.mark.fault(84)
 async def test_a_revoked_key_stops_within_five_seconds_on_two_gateways_with_warm_caches(
     system: System,
 ) -> None:

@@ -33,6 +33,7 @@ async def gateways(system: System) -> AsyncIterator[list[httpx2.AsyncClient]]:
         await client.aclose()
 
 
+@pytest.mark.fault(6)
 async def test_fifty_submissions_with_one_key_make_one_provider_call(
     system: System, gateways: list[httpx2.AsyncClient]
 ) -> None:
@@ -100,6 +101,7 @@ async def test_a_paused_project_starts_nothing_until_it_is_resumed(
     assert {end.json()["status"] for end in ends} == {"completed"}
 
 
+@pytest.mark.fault(82)
 async def test_an_erased_project_is_closed_and_nothing_of_it_runs_on(system: System) -> None:
     account_id = system.seeded.account_id
 
