@@ -4,13 +4,16 @@ The same table stands in every database that tells something. A relay takes rows
 id, publishes them with confirms, and marks what was confirmed. Between publish and mark it may die:
 then the event goes out twice, never zero times. Order is not promised to readers.
 
+Where a kind of event can be joined, what waits together is told in one message: every message wakes
+the broker and a reader, whatever is in it.
+
 What was sent is kept for an hour, and sent again when the broker has lost its memory: what waited
 there for a reader is gone. A mark that the relay leaves on the broker tells; it is looked for at
 the start and after every loss of contact. A reader's natural key makes the second time harmless.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -40,6 +43,7 @@ from libs.common import logs
 from libs.common.broker.protocol import MarkingPublisher, Message
 from libs.common.broker.topology import EVENTS, MARKS
 from libs.common.contracts.event import Event, encode, routing_key
+from libs.common.crash_points import crash_point
 from libs.common.database import DRIVER, Database, new_metadata
 from libs.common.pauses import growing
 from libs.common.runtime import sleep
@@ -60,6 +64,7 @@ OLDEST: Final = Gauge(
 
 # Small, because the rows stay locked while the broker is asked.
 BATCH: Final = 64
+JOINED_BYTES: Final = 256 * 1024
 POLL: Final = timedelta(milliseconds=200)
 LONGEST_PAUSE: Final = timedelta(seconds=10)
 KEPT: Final = timedelta(hours=1)
@@ -93,6 +98,10 @@ async def add(tx: AsyncSession, event: Event) -> None:
     await tx.execute(insert(OUTBOX).values(routing_key=routing_key(event), body=encode(event)))
 
 
+Join = Callable[[Sequence[bytes]], bytes]
+"""Makes one event of several of one kind."""
+
+
 class _Row(msgspec.Struct, frozen=True):
     id: int
     routing_key: str
@@ -104,10 +113,16 @@ class Relay:
     """Publishes one database's outbox. Any number may run: a row goes to one of them at a time."""
 
     def __init__(
-        self, database: Database, publisher: MarkingPublisher, *, poll: timedelta = POLL
+        self,
+        database: Database,
+        publisher: MarkingPublisher,
+        *,
+        joins: Mapping[str, Join] | None = None,
+        poll: timedelta = POLL,
     ) -> None:
-        """`poll`: how often to look when there was nothing more."""
+        """`joins`: by routing key. `poll`: how often to look when there was nothing more."""
         self.database, self._publisher, self._poll = database, publisher, poll
+        self._joins = joins or {}
         self._relayed = RELAYED.labels(database.name)
         self._failed = FAILED.labels(database.name)
         self._oldest = OLDEST.labels(database.name)
@@ -182,6 +197,7 @@ class Relay:
             self._oldest.set(rows[0].age.total_seconds() if rows else 0)
             sent = await self._publish(rows)
             if sent:
+                crash_point("relay.after_publish")
                 await tx.execute(
                     update(OUTBOX)
                     .where(OUTBOX.c.id.in_(sent))
@@ -192,13 +208,37 @@ class Relay:
 
     async def _publish(self, rows: Sequence[_Row]) -> list[int]:
         """The ids of those that the broker has."""
-        name = self.database.name
-        messages = [Message(EVENTS, r.routing_key, r.body, f"{name}/{r.id}") for r in rows]
-        reasons = await self._publisher.publish_many(messages)
-        sent = [row.id for row, reason in zip(rows, reasons, strict=True) if reason is None]
+        if rows:
+            crash_point("relay.before_publish")
+        groups = self._group(rows)
+        reasons = await self._publisher.publish_many([self._message(group) for group in groups])
+        outcomes = zip(groups, reasons, strict=True)
+        sent = [row.id for group, reason in outcomes if reason is None for row in group]
         if len(sent) < len(rows):
-            log.warning(EVENTS_UNSENT, database=name, count=len(rows) - len(sent))
+            unsent = len(rows) - len(sent)
+            log.warning(EVENTS_UNSENT, database=self.database.name, count=unsent)
         return sent
+
+    def _group(self, rows: Sequence[_Row]) -> list[list[_Row]]:
+        """What goes into one message each."""
+        groups: list[list[_Row]] = []
+        filling: dict[str, tuple[list[_Row], int]] = {}
+        for row in rows:
+            group, size = filling.get(row.routing_key, ([], JOINED_BYTES))
+            size += len(row.body)
+            if size > JOINED_BYTES or row.routing_key not in self._joins:
+                group, size = [], len(row.body)
+                groups.append(group)
+            group.append(row)
+            filling[row.routing_key] = group, size
+        return groups
+
+    def _message(self, group: Sequence[_Row]) -> Message:
+        first = group[0]
+        body = first.body
+        if len(group) > 1:
+            body = self._joins[first.routing_key]([row.body for row in group])
+        return Message(EVENTS, first.routing_key, body, f"{self.database.name}/{first.id}")
 
 
 async def _lock_oldest(tx: AsyncSession) -> list[_Row]:

@@ -20,7 +20,8 @@ from libs.common.broker.dispatch import EventReader
 from libs.common.broker.rabbitmq import RabbitMQConsumer, RabbitMQPublisher
 from libs.common.broker.topology import WORK_FIRST, WORK_REST
 from libs.common.clock import SystemClock
-from libs.common.contracts.executor import AUDIENCE
+from libs.common.contracts.event import routing_key
+from libs.common.contracts.executor import AUDIENCE, RequestsFinished, join_finished
 from libs.common.crypto import SealingKey, SealingKeyring
 from libs.common.database import Database
 from libs.common.outbox import Relay
@@ -105,7 +106,8 @@ async def open_dispatcher(settings: DispatcherSettings) -> AsyncIterator[list[Lo
     consumer = RabbitMQConsumer(
         settings.broker_url, name="dispatcher", queues=consumers.QUEUES, prefetch=_EVENTS
     )
-    relay = Relay(Database(settings.ledger_url, application="relay"), publisher)
+    told = Database(settings.ledger_url, application="relay")
+    relay = Relay(told, publisher, joins={routing_key(RequestsFinished): join_finished})
     async with AsyncExitStack() as stack:
         ledger = DispatcherLedger(settings.ledger_url.reveal(), backoff=_backoff(settings))
         stack.push_async_callback(ledger.close)

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from libs.common.broker.topology import QUEUES
@@ -13,7 +14,12 @@ from libs.common.contracts.accounts import (
     ProjectResumed,
 )
 from libs.common.contracts.event import Event, decoder, encode, routing_key
-from libs.common.contracts.executor import FinishedRequest, RequestsFinished, TokenUsage
+from libs.common.contracts.executor import (
+    FinishedRequest,
+    RequestsFinished,
+    TokenUsage,
+    join_finished,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -76,3 +82,14 @@ def test_a_field_that_a_reader_does_not_know_breaks_nobody(event: Event) -> None
     more = encode(event).replace(b"{", b'{"added_later":[1,{"a":null}],', 1)
 
     assert decoder([type(event)])(more) == event
+
+
+def test_joined_ends_of_requests_read_as_one_event_that_tells_them_all() -> None:
+    [one] = [event for event in EVENTS if isinstance(event, RequestsFinished)]
+    [first] = one.requests
+    second = msgspec.structs.replace(first, id="rr_01jd0000000000000000000001", state="failed")
+    two = RequestsFinished(requests=(second, second))
+
+    joined = decoder([RequestsFinished])(join_finished([encode(one), encode(two)]))
+
+    assert joined == RequestsFinished(requests=(first, second, second))

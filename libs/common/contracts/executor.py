@@ -1,5 +1,6 @@
 """What the executor tells, and what its workers answer on `/internal`."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, Literal
 
@@ -42,9 +43,22 @@ class FinishedRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RequestsFinished(Event, frozen=True, kw_only=True, tag="requests.finished"):
-    """The requests of one finish batch, at most 500, each told once per database commit."""
+    """Requests that ended, each told once per database commit; the relay joins what it can."""
 
     requests: tuple[FinishedRequest, ...]
+
+
+class _Joined(msgspec.Struct, frozen=True, tag_field="type", tag="requests.finished"):
+    """RequestsFinished with its requests unread."""
+
+    requests: list[msgspec.Raw]
+
+
+def join_finished(events: Sequence[bytes]) -> bytes:
+    """One RequestsFinished that tells what all of these tell. Raises msgspec.DecodeError."""
+    read = [msgspec.json.decode(event, type=_Joined) for event in events]
+    told = _Joined([request for event in read for request in event.requests])
+    return msgspec.json.encode(told)
 
 
 class ModelsAnswer(msgspec.Struct, frozen=True):

@@ -91,6 +91,21 @@ async def test_what_was_said_is_published_once(
     assert messages[0].headers["event_id"] == f"{database.name}/1"
 
 
+async def test_events_that_can_be_joined_go_out_in_few_messages_and_nothing_is_missing(
+    broker: str, database: Database, publisher: RabbitMQPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bodies = await say(database, 50)
+    monkeypatch.setattr(outbox, "JOINED_BYTES", 20 * len(bodies[-1]))
+    relay = outbox.Relay(database, publisher, joins={"account.created": b"\n".join}, poll=QUICK)
+
+    async with Relaying(relay):
+        await until(lambda: is_empty(database))
+
+    sent = await queues.drain(broker, BILLING_ACCOUNTS)
+    assert [body.count(b"\n") + 1 for body in sent] == [20, 20, 10]
+    assert b"\n".join(sent).split(b"\n") == bodies
+
+
 async def test_what_was_sent_lately_is_sent_again_by_who_finds_the_broker_wiped(
     broker: str, database: Database, publisher: RabbitMQPublisher
 ) -> None:
@@ -189,6 +204,22 @@ class Slow:
         reasons = await self._publisher.publish_many(messages)
         await asyncio.sleep(0.02)
         return reasons
+
+
+async def test_what_was_joined_and_not_marked_is_all_sent_again(
+    broker: str, database: Database, publisher: RabbitMQPublisher
+) -> None:
+    bodies = await say(database, 3)
+    dying = Dying(publisher)
+    joins = {"account.created": b"\n".join}
+
+    async with Relaying(outbox.Relay(database, dying, joins=joins, poll=QUICK)) as relaying:
+        await dying.has_published.wait()
+        relaying.task.cancel()
+    async with Relaying(outbox.Relay(database, publisher, joins=joins, poll=QUICK)):
+        await until(lambda: is_empty(database))
+
+    assert await queues.drain(broker, BILLING_ACCOUNTS) == [b"\n".join(bodies)] * 2
 
 
 async def test_a_relay_that_dies_between_publishing_and_deleting_sends_twice_and_loses_nothing(
