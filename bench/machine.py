@@ -41,6 +41,7 @@ def describe() -> Machine:
         python=platform.python_version(),
         servers={
             "nginx": _version("nginx", "-v"),
+            "node": _version("node", "--version"),
             "postgresql": _version(str(binaries() / "postgres"), "--version"),
             "rabbitmq": _package("rabbitmq-server"),
             "redis": _version("redis-server", "--version"),

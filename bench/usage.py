@@ -9,6 +9,7 @@ import msgspec
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PSS = re.compile(rb"^Pss:\s+(\d+) kB", re.MULTILINE)
+_ANONYMOUS = re.compile(rb"^Pss_Anon:\s+(\d+) kB", re.MULTILINE)
 _KIBIBYTE = 1024
 
 Roots = Mapping[str, Sequence[int]]
@@ -21,6 +22,7 @@ class Stat(msgspec.Struct, frozen=True):
     pid: int
     parent: int
     seconds: float
+    threads: int = 1
 
 
 def parse_stat(line: str) -> Stat:
@@ -28,7 +30,7 @@ def parse_stat(line: str) -> Stat:
     pid, _, rest = line.partition(" (")
     fields = rest.rpartition(") ")[2].split()
     ticks = sum(int(field) for field in fields[11:15])
-    return Stat(int(pid), int(fields[1]), ticks / _TICKS)
+    return Stat(int(pid), int(fields[1]), ticks / _TICKS, int(fields[17]))
 
 
 def cpu_seconds(roots: Roots) -> dict[str, float]:
@@ -59,6 +61,27 @@ def memory_bytes(roots: Roots) -> dict[str, int]:
     }
 
 
+class Resources(msgspec.Struct, frozen=True):
+    """What a part holds: bytes in all, bytes of its own (no files, no shared memory), and counts.
+
+    A leak is in its own; shared buffers only fill.
+    """
+
+    memory: int
+    own_memory: int
+    descriptors: int
+    threads: int
+
+
+def resources(roots: Roots) -> dict[str, Resources]:
+    """What each part holds now."""
+    stats = _all()
+    return {
+        name: _sum([_held(stats[pid]) for pid in tree(stats, first) if pid in stats])
+        for name, first in roots.items()
+    }
+
+
 def tree(stats: Mapping[int, Stat], first: Sequence[int]) -> set[int]:
     """These processes and everything below them."""
     found = set(first)
@@ -83,8 +106,36 @@ def _read(folder: Path) -> Stat | None:
 
 
 def _proportional(pid: int) -> int:
+    return _kibibytes(_PSS, _rollup(pid))
+
+
+def _held(stat: Stat) -> Resources:
+    rollup, folder = _rollup(stat.pid), Path(f"/proc/{stat.pid}/fd")
     try:
-        found = _PSS.search(Path(f"/proc/{pid}/smaps_rollup").read_bytes())
+        descriptors = sum(1 for _ in folder.iterdir())
     except OSError:
-        return 0
+        descriptors = 0
+    memory, own = _kibibytes(_PSS, rollup), _kibibytes(_ANONYMOUS, rollup)
+    return Resources(memory, own, descriptors, stat.threads)
+
+
+def _sum(held: Sequence[Resources]) -> Resources:
+    return Resources(
+        memory=sum(one.memory for one in held),
+        own_memory=sum(one.own_memory for one in held),
+        descriptors=sum(one.descriptors for one in held),
+        threads=sum(one.threads for one in held),
+    )
+
+
+def _rollup(pid: int) -> bytes:
+    """Nothing for one that has just ended."""
+    try:
+        return Path(f"/proc/{pid}/smaps_rollup").read_bytes()
+    except OSError:
+        return b""
+
+
+def _kibibytes(line: re.Pattern[bytes], rollup: bytes) -> int:
+    found = line.search(rollup)
     return int(found.group(1)) * _KIBIBYTE if found else 0

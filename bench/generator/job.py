@@ -39,6 +39,15 @@ class Accepted(msgspec.Struct, frozen=True, tag="accepted"):
     """The answer must be the async shape of docs/api.md, with an id never seen before."""
 
 
+class Says(msgspec.Struct, frozen=True, tag="says"):
+    """The answer must be a chat completion with exactly this text, whatever else is around it."""
+
+    text: str
+
+
+Expected = Exactly | Accepted | Says
+
+
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """What is called: always the same POST, on loopback.
 
@@ -50,7 +59,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     body: str
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     signing_secret: str | None = None
-    expected: Exactly | Accepted
+    expected: Expected
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,31 +3,19 @@
 import time
 from collections import Counter
 
-import msgspec
-
-from bench.generator.job import Accepted, Exactly, Report
+from bench.generator.checks import check_for
+from bench.generator.job import Expected, Report
 from bench.histogram import rounded
 
 _OK = 200
 
 
-class AsyncShape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Exactly what docs/api.md promises for an accepted request."""
-
-    id: str
-    object: str
-    status: str
-    created: int
-
-
 class Tally:
     """Every answer is checked; those that come between `begin` and `end` are counted."""
 
-    def __init__(self, expected: Exactly | Accepted) -> None:
+    def __init__(self, expected: Expected) -> None:
         """Nothing is measured yet."""
-        self._exact = expected.body.encode() if isinstance(expected, Exactly) else None
-        self._ids: set[str] = set()
-        self._decoder = msgspec.json.Decoder(AsyncShape)
+        self._check = check_for(expected)
         self._answers = 0
         self._latencies: Counter[int] = Counter()
         self._lags: Counter[int] = Counter()
@@ -48,7 +36,7 @@ class Tally:
 
     def count(self, latency: float, status: int, body: bytes, *, is_measured: bool = True) -> None:
         """Take an answer; `latency` in seconds. Not `is_measured`: only check it."""
-        wrong = self._wrong(status, body)
+        wrong = self._check(body) if status == _OK else f"status {status}"
         if wrong is not None:
             self._failures[wrong] += 1
         elif self._is_measuring and is_measured:
@@ -75,18 +63,3 @@ class Tally:
             latencies=self._latencies,
             lags=self._lags,
         )
-
-    def _wrong(self, status: int, body: bytes) -> str | None:
-        """Why this is not the right answer, or None."""
-        if status != _OK:
-            return f"status {status}"
-        if self._exact is not None:
-            return None if body == self._exact else "another body"
-        try:
-            answer = self._decoder.decode(body)
-        except msgspec.DecodeError:
-            return "another shape"
-        if answer.object != "chat.completion.async" or answer.id in self._ids:
-            return "another shape" if answer.id not in self._ids else "an id twice"
-        self._ids.add(answer.id)
-        return None

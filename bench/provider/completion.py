@@ -5,13 +5,14 @@ from typing import Final
 import msgspec
 
 PATH: Final = "/v1/chat/completions"
-_WORDS: Final = "The quick brown fox jumps over the lazy dog near the old river bank. " * 6
+ANSWER: Final = "The quick brown fox jumps over the lazy dog near the old river bank. " * 6
+"""What the provider says, and is asked."""
 
 REQUEST: Final = {
     "model": "bench-model",
     "messages": [
         {"role": "system", "content": "Answer in one paragraph."},
-        {"role": "user", "content": _WORDS},
+        {"role": "user", "content": ANSWER},
     ],
     "temperature": 0.2,
 }
@@ -25,7 +26,7 @@ COMPLETION: Final = msgspec.json.encode(
         "choices": [
             {
                 "index": 0,
-                "message": {"role": "assistant", "content": _WORDS},
+                "message": {"role": "assistant", "content": ANSWER},
                 "finish_reason": "stop",
             }
         ],

@@ -1,10 +1,8 @@
 """A private static nginx: loopback, unprivileged, kept connections, nothing read from a disk."""
 
 import os
-import re
 import shutil
 from pathlib import Path
-from urllib.request import urlopen
 
 from bench.provider.completion import COMPLETION, PATH
 from deploy.local import places
@@ -33,7 +31,6 @@ http {{
     }}
 }}
 """
-_REQUESTS = re.compile(r"^ \d+ \d+ (\d+)", re.MULTILINE)
 
 
 def program(folder: Path, port: int) -> Program:
@@ -53,21 +50,3 @@ def program(folder: Path, port: int) -> Program:
         log=str(folder.parent / "nginx.log"),
         account=account,
     )
-
-
-class Calls:
-    """How many calls it has answered, without our looks at its counter."""
-
-    def __init__(self, port: int) -> None:
-        """None so far."""
-        self._address = f"http://127.0.0.1:{port}/status"
-        self._looks = 0
-
-    def count(self) -> int:
-        """So far. ValueError when it tells nothing."""
-        self._looks += 1
-        with urlopen(self._address, timeout=5) as answer:  # noqa: S310  http, our own address
-            found = _REQUESTS.search(answer.read().decode())
-        if found is None:
-            raise ValueError("nginx told no status")
-        return int(found.group(1)) - self._looks

@@ -115,6 +115,11 @@ class Running(Controlled):
             raise ProgramFailed(f"{self.program.name} is not running, see {self.program.log}")
         return self._process.pid
 
+    @property
+    def exit_code(self) -> int | None:
+        """How its last run ended, a signal as its number below zero; None while it runs."""
+        return None if self._process is None else self._process.poll()
+
     def start(self) -> None:
         """Start it in a session of its own, output appended to its log."""
         if self.is_running:

@@ -1,4 +1,5 @@
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 
 import pytest
@@ -7,17 +8,17 @@ from bench.generator.callers import CallerLoad
 from bench.generator.job import Callers, Exactly, Pace, Report
 from bench.generator.pace import PaceLoad
 from bench.generator.tally import Tally
-from bench.histogram import percentile
 
 REQUEST = b"POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
 class Provider:
-    """Answers each request, each connection's first only after it is `opened`."""
+    """Answers once it is `opened`, at the latest when it has so many calls."""
 
     def __init__(self) -> None:
         self.opened = asyncio.Event()
+        self.opens_at: int | None = None
         self.is_cutting = False
         self.calls = 0
 
@@ -26,6 +27,8 @@ class Provider:
             while True:
                 await reader.readuntil(b"\r\n\r\n")
                 self.calls += 1
+                if self.calls == self.opens_at:
+                    self.opened.set()
                 if self.is_cutting:
                     break
                 await self.opened.wait()
@@ -87,13 +90,14 @@ async def test_latency_counts_from_the_intended_time_however_long_the_provider_s
     provider: tuple[Provider, int],
 ) -> None:
     served, port = provider
-    stall = 0.2
-    asyncio.get_running_loop().call_later(stall, served.opened.set)
+    served.opens_at = 40
     tally = Tally(Exactly("{}"))
     await PaceLoad(Pace(500, seconds=0.1), tally).run(port, lambda: REQUEST)
     report = tally.report()
     assert not report.failures
-    # Sent 50 ms after the start at the earliest, answered 200 ms after it at the earliest: a
-    # closed loop would have seen a few slow answers, here every one of them is.
-    assert percentile(report.latencies, 1) >= 30
-    assert report.answers >= 40
+    # Nothing is answered before the fortieth has come, 2 ms after one another: a closed loop would
+    # have seen a few slow answers, here every one of them is as late as it is.
+    latencies = sorted(Counter(report.latencies).elements(), reverse=True)
+    assert len(latencies) >= 40
+    for number in range(40):
+        assert latencies[number] >= (39 - number) * 2_000 * 0.99

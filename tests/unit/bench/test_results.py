@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import msgspec
@@ -7,8 +8,8 @@ from bench import results
 from bench.ledger_view import Account
 from bench.machine import Machine
 from bench.measuring import Measurement
+from bench.plan import DIRECT, LITELLM, Plan, completed, paced
 from bench.results import Results
-from bench.rounds import Plan, paced
 
 
 def _measured(milliseconds: int, *, others: float = 0) -> Measurement:
@@ -25,7 +26,7 @@ def _measured(milliseconds: int, *, others: float = 0) -> Measurement:
 
 @pytest.fixture
 def made() -> Results:
-    ours, direct = paced(100, is_direct=False), paced(100, is_direct=True)
+    ours, direct = paced(100), paced(100, DIRECT)
     latencies = ((5, 1), (9, 4), (30, 10))
     return Results(
         measured_on="2026-01-01",
@@ -40,7 +41,11 @@ def made() -> Results:
             revision=None,
         ),
         plan=Plan(),
-        provider_seconds=0,
+        slow_seconds=0.05,
+        peers={LITELLM: "litellm==1"},
+        absent={LITELLM: "no such version"},
+        peer_memory=[{LITELLM: 1}],
+        provider_calls=1,
         rounds=[{ours: _measured(a), direct: _measured(b, others=1)} for a, b in latencies],
         memory=[{"gateway": 1}],
         idle=[{"gateway": 1}],
@@ -49,12 +54,12 @@ def made() -> Results:
 
 
 def test_added_latency_is_the_median_of_each_rounds_own_difference(made: Results) -> None:
-    assert made.latency(paced(100, is_direct=False), 50) == 9
+    assert made.latency(paced(100), 50) == 9
     assert made.added(100, 50) == 5
 
 
 def test_the_generators_cpu_is_not_the_systems(made: Results) -> None:
-    assert made.middle(paced(100, is_direct=False), lambda one: one.system_cpu_ms) == 1
+    assert made.middle(paced(100), lambda one: one.system_cpu_ms) == 1
 
 
 def test_wrong_answers_are_added_up_by_measurement_and_kind(made: Results) -> None:
@@ -68,3 +73,25 @@ def test_what_is_saved_is_what_was_measured(
     file = results.save(made, "name")
     assert msgspec.json.decode(file.read_bytes(), type=Results) == made
     assert sum("ReqRun at" in line for line in file.read_text().splitlines()) == 3
+
+
+def test_what_no_round_made_is_not_a_number(made: Results) -> None:
+    assert math.isnan(made.per_second("never"))
+    assert math.isnan(made.ratio(paced(100), "never", lambda one: one.per_second))
+
+
+def test_a_ratio_takes_only_rounds_that_made_both(made: Results) -> None:
+    lasting = completed(128, LITELLM)
+    rounds = [*made.rounds[:2], {**made.rounds[2], lasting: _measured(1)}]
+    some = msgspec.structs.replace(made, rounds=rounds)
+
+    assert some.ratio(paced(100), lasting, lambda one: one.per_second) == 1
+    assert some.names() == [paced(100), paced(100, DIRECT), lasting]
+
+
+def test_a_peers_wrong_answers_are_not_ours(made: Results) -> None:
+    lasting = completed(128, LITELLM)
+    theirs = msgspec.structs.replace(made, rounds=[{lasting: _measured(1, others=1)}])
+
+    assert theirs.failures() == {}
+    assert theirs.failures(of_peers=True) == {f"{lasting}: status 503": 1}

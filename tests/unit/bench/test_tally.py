@@ -1,4 +1,4 @@
-from bench.generator.job import Accepted, Exactly, Report
+from bench.generator.job import Accepted, Exactly, Report, Says
 from bench.generator.tally import Tally
 from bench.histogram import rounded
 
@@ -40,3 +40,20 @@ def test_answers_outside_the_measured_time_are_checked_but_not_counted() -> None
     report = _report(tally, (200, b"{}"))
     assert report.answers == 1
     assert report.failures == {"status 500": 1}
+
+
+def test_a_completion_may_have_more_around_its_text_but_no_other_text() -> None:
+    def saying(*texts: str) -> bytes:
+        choices = ",".join(f'{{"index":0,"message":{{"content":"{text}"}}}}' for text in texts)
+        return f'{{"id":"x","choices":[{choices}],"theirs":{{}}}}'.encode()
+
+    report = _report(
+        Tally(Says("fox")),
+        (200, saying("fox")),
+        (200, saying("dog")),
+        (200, saying("fox", "fox")),
+        (200, b'{"choices":[{}]}'),
+        (200, b"not JSON"),
+    )
+    assert report.answers == 1
+    assert report.failures == {"another text": 2, "another shape": 2}

@@ -1,6 +1,16 @@
 import os
+from pathlib import Path
 
-from bench.usage import Stat, cpu_seconds, memory_bytes, parse_busy, parse_stat, tree
+from bench.usage import (
+    Resources,
+    Stat,
+    cpu_seconds,
+    memory_bytes,
+    parse_busy,
+    parse_stat,
+    resources,
+    tree,
+)
 
 LINE = (
     "4711 (postgres: (a) b) S 42 4711 4711 0 -1 4194560 1713 52 0 0 "
@@ -10,7 +20,7 @@ LINE = (
 
 def test_a_stat_line_is_read_although_the_name_has_spaces_and_parentheses() -> None:
     ticks = os.sysconf("SC_CLK_TCK")
-    assert parse_stat(LINE) == Stat(pid=4711, parent=42, seconds=160 / ticks)
+    assert parse_stat(LINE) == Stat(pid=4711, parent=42, seconds=160 / ticks, threads=1)
 
 
 def test_waiting_is_not_being_busy() -> None:
@@ -36,3 +46,19 @@ def test_a_process_that_is_gone_uses_nothing() -> None:
     nobody = {"gone": [2**22 + 1]}
     assert cpu_seconds(nobody) == {"gone": 0}
     assert memory_bytes(nobody) == {"gone": 0}
+
+
+def test_what_a_process_holds_is_counted() -> None:
+    before = resources({"tests": [os.getpid()]})["tests"]
+    with Path(os.devnull).open() as one, Path(os.devnull).open() as two:
+        after = resources({"tests": [os.getpid()]})["tests"]
+
+    assert one.closed
+    assert two.closed
+    assert after.descriptors == before.descriptors + 2
+    assert before.memory > before.own_memory > 1_000_000
+    assert before.threads >= 1
+
+
+def test_a_process_that_is_gone_holds_nothing() -> None:
+    assert resources({"gone": [2**22 + 1]}) == {"gone": Resources(0, 0, 0, 0)}

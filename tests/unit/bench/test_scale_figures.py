@@ -1,0 +1,29 @@
+from bench.scale.__main__ import Scale, judge
+from bench.scale.costs import VERBS
+
+
+def beside(rows: int, **buffers: float) -> Scale:
+    each = {**dict.fromkeys(VERBS, 10.0), **buffers}
+    return Scale(rows=rows, buffers=each, database_bytes=1, minutes=1)
+
+
+def failed(*made: Scale) -> list[str]:
+    return [gate.name.partition(",")[0] for gate in judge(made) if not gate.is_passed]
+
+
+def test_a_deeper_index_passes() -> None:
+    assert failed(beside(10), beside(10_000_000, accept=13, look=15)) == []
+
+
+def test_the_fewest_rows_are_compared_with_the_most() -> None:
+    assert failed(beside(10), beside(100, claim=900), beside(1_000)) == []
+
+
+def test_a_scan_fails() -> None:
+    assert failed(beside(10), beside(1_000, claim=90)) == ["shared buffers a request", "claim"]
+
+
+def test_a_little_more_everywhere_fails_although_no_verb_does() -> None:
+    more = dict.fromkeys(VERBS, 14.0)
+
+    assert failed(beside(10), beside(1_000, **more)) == ["shared buffers a request"]
