@@ -12,6 +12,7 @@ from typing import Final
 import asyncpg
 import msgspec
 
+from libs.common.crash_points import crash_point
 from libs.ledger.connection import Connection
 from libs.ledger.settle import TAIL
 from libs.ledger.states import Outcome, State
@@ -36,7 +37,7 @@ item AS MATERIALIZED (
         (SELECT t FROM clock) + make_interval(secs => i.retry_seconds) AS retry_at
     FROM live l JOIN item i ON i.id = l.id AND i.fence = l.fence
     WHERE l.id = ANY($1)
-    ORDER BY l.id FOR UPDATE OF l
+    ORDER BY l.id FOR UPDATE OF l {locked}
 ), decided AS MATERIALIZED (
     -- A retry that could only start after the deadline is no retry.
     SELECT m.*, i.number, i.outcome, i.error_code AS attempt_error, i.counted, i.timeouts,
@@ -118,6 +119,8 @@ SELECT d.id, d.state, d.error_code, d.is_final,
 FROM decided d
 """
 )
+_FREE: Final = _STATEMENT.format(locked="SKIP LOCKED")
+_EXACT: Final = _STATEMENT.format(locked="")
 
 
 class Finish(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,7 +171,20 @@ class Finished(msgspec.Struct, frozen=True):
 
 async def finish(connection: Connection, items: Sequence[Finish]) -> list[Finished | None]:
     """Write all; None for an item whose row is gone or was claimed again: it changed nothing."""
-    rows = await connection.fetch(_STATEMENT, *_columns(items))
+    return await _finish(connection, _EXACT, items)
+
+
+async def finish_free(connection: Connection, items: Sequence[Finish]) -> list[Finished | None]:
+    """As `finish`, but None also for an item whose row somebody has locked: nothing is known."""
+    return await _finish(connection, _FREE, items)
+
+
+async def _finish(
+    connection: Connection, statement: str, items: Sequence[Finish]
+) -> list[Finished | None]:
+    crash_point("finish.before_commit")
+    rows = await connection.fetch(statement, *_columns(items))
+    crash_point("finish.after_commit")
     written = {row["id"]: _finished(row) for row in rows}
     return [written.get(item.request_id) for item in items]
 

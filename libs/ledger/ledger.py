@@ -3,9 +3,7 @@
 Every verb is group-committed (libs.common.batching): callers name one item and get one answer.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -49,8 +47,6 @@ from libs.ledger.timeline import Attempt
 
 ACCEPT_TIMEOUT: Final = timedelta(seconds=2)
 WORK_TIMEOUT: Final = timedelta(seconds=5)
-_BODY_TRIES: Final = 10
-_BODY_PAUSE: Final = timedelta(milliseconds=500)
 
 
 class GatewayLedger:
@@ -111,13 +107,10 @@ class GatewayLedger:
         await self.database.close()
         await self._bodies.close()
 
-    async def _look_at_all(
-        self, questions: Sequence[Question]
-    ) -> Sequence[Standing | Exception | None]:
-        standings = await self.database.run(lambda connection: look.look(connection, questions))
-        if not any(look.has_result(standing) for standing in standings):
-            return standings
-        return await self._bodies.run(lambda connection: look.add_results(connection, standings))
+    async def _look_at_all(self, questions: Sequence[Question]) -> Sequence[Standing | None]:
+        return await self.database.run(
+            lambda connection: look.look(connection, questions, has_results=True)
+        )
 
 
 class ExecutorLedger:
@@ -127,7 +120,6 @@ class ExecutorLedger:
         """`owner`: this executor's name in leases and attempts."""
         options = Options(connections, WORK_TIMEOUT)
         self.database = Database(url, options, name="executor", plans=Plans.MADE_ONCE)
-        self._bodies = Database(url, options, name="executor bodies")
         self._owner = owner
         self._finish: Batch[Finish, Finished | None] = Batch(
             self._finish_all, name="finish", workers=2
@@ -138,22 +130,16 @@ class ExecutorLedger:
 
         Raises LedgerAway: nothing was claimed, or what was is found when its lease ends.
         """
-        claims = await self.database.run(
-            lambda connection: claim.claim(connection, self._owner, ids)
-        )
-        if not claims:
-            return []
-        for _ in range(_BODY_TRIES):
-            with suppress(LedgerAway):
-                return await self._bodies.run(
-                    lambda connection: claim.add_bodies(connection, claims)
-                )
-            await asyncio.sleep(_BODY_PAUSE.total_seconds())
-        raise LedgerAway
+        return await self.database.run(lambda connection: claim.claim(connection, self._owner, ids))
 
     async def renew(self, leases: Sequence[Lease]) -> set[str]:
-        """The ids that are still ours."""
-        return await self.database.run(lambda connection: renew.renew(connection, leases))
+        """The ids that are still ours. Raises LedgerAway: all but a locked row may be renewed."""
+        kept = await self.database.run(lambda connection: renew.renew_free(connection, leases))
+        rest = [lease for lease in leases if lease.request_id not in kept]
+        if rest:
+            # Lost, or locked by a session that may never end: nobody else's lease waits for that.
+            kept |= await self.database.run(lambda connection: renew.renew(connection, rest))
+        return kept
 
     async def finish(self, item: Finish) -> Finished | None:
         """Write how an attempt ended; None where another holds the request now."""
@@ -166,18 +152,30 @@ class ExecutorLedger:
     async def close(self) -> None:
         """Close all connections."""
         await self.database.close()
-        await self._bodies.close()
 
     async def _finish_all(self, items: Sequence[Finish]) -> Sequence[Finished | Exception | None]:
-        answers = list(await self.database.run_batch(items, finish.finish))
+        answers = list(await self.database.run_batch(items, finish.finish_free))
+        unknown = [n for n, answer in enumerate(answers) if answer is None]
+        if unknown:
+            # Gone, or locked by a session that may never end: nobody else's answer waits for that.
+            await self._put(answers, unknown, [items[n] for n in unknown])
         refused = [n for n, answer in enumerate(answers) if isinstance(answer, ItemRefused)]
         if refused:
             # Never left to the lease: an answer that was paid for is written without its extras.
-            bare = [items[n].without_extras() for n in refused]
-            again = await self.database.run_batch(bare, finish.finish)
-            for n, answer in zip(refused, again, strict=True):
-                answers[n] = answer
+            await self._put(answers, refused, [items[n].without_extras() for n in refused])
         return answers
+
+    async def _put(
+        self, answers: list[Finished | Exception | None], places: list[int], items: list[Finish]
+    ) -> None:
+        """Finish these items, waiting for who has them locked; their answers into their places."""
+        again: Sequence[Finished | Exception | None]
+        try:
+            again = await self.database.run_batch(items, finish.finish)
+        except LedgerAway as away:
+            again = [away] * len(items)
+        for n, answer in zip(places, again, strict=True):
+            answers[n] = answer
 
 
 class DispatcherLedger:

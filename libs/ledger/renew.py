@@ -14,7 +14,7 @@ WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS t),
 mine AS MATERIALIZED (
     SELECT l.id FROM live l JOIN unnest($1::text[], $2::integer[]) AS u (id, fence) ON l.id = u.id
     WHERE l.id = ANY($1) AND l.fence = u.fence AND l.state = 'processing'
-    ORDER BY l.id FOR UPDATE OF l
+    ORDER BY l.id FOR UPDATE OF l {locked}
 )
 UPDATE live l
 SET lease_until = (SELECT t FROM clock) + $3::interval,
@@ -22,6 +22,8 @@ SET lease_until = (SELECT t FROM clock) + $3::interval,
 FROM mine m WHERE l.id = m.id AND l.id = ANY($1)
 RETURNING l.id
 """
+_FREE: Final = _STATEMENT.format(locked="SKIP LOCKED")
+_EXACT: Final = _STATEMENT.format(locked="")
 
 
 class Lease(msgspec.Struct, frozen=True):
@@ -33,8 +35,17 @@ class Lease(msgspec.Struct, frozen=True):
 
 async def renew(connection: Connection, leases: Sequence[Lease]) -> set[str]:
     """Renew all; answers the ids that are still ours. Only a missing id means a lost lease."""
+    return await _renew(connection, _EXACT, leases)
+
+
+async def renew_free(connection: Connection, leases: Sequence[Lease]) -> set[str]:
+    """As `renew`, but of rows that somebody has locked nothing is known: their ids are missing."""
+    return await _renew(connection, _FREE, leases)
+
+
+async def _renew(connection: Connection, statement: str, leases: Sequence[Lease]) -> set[str]:
     rows = await connection.fetch(
-        _STATEMENT,
+        statement,
         [lease.request_id for lease in leases],
         [lease.fence for lease in leases],
         LEASE,
