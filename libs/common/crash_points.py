@@ -34,6 +34,7 @@ POINTS: Final[Mapping[str, str]] = {
     "finish.after_commit": "answers are written, and nobody who waits is woken",
     "dispatch.after_commit": "requests have their slots or a hint is due again; no hint is sent",
     "orphans.after_commit": "attempts of the dead are closed, and nobody who waits is woken",
+    "erase.after_batch": "some requests of an erased project are gone, the next ones not begun",
     "relay.before_publish": "events are locked, not published",
     "relay.after_publish": "events are published, not marked as sent",
     "usage.before_commit": "usage is written, not committed",

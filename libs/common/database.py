@@ -19,8 +19,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
+from libs.common import logs
 from libs.common.errors import Unavailable
 from libs.common.settings import Secret
+
+log = logs.get(__name__)
+
+DURABILITY_MISSING: Final = "database_durability_missing"
 
 DRIVER: Final = "postgresql+asyncpg"
 
@@ -152,6 +157,7 @@ class Database:
             for setting, good in _DURABLE.items():
                 value = await connection.scalar(text(f"SHOW {setting}"))
                 if value not in good:
+                    log.error(DURABILITY_MISSING, reason=f"{setting} = {value}")
                     raise NotDurable(f"PostgreSQL runs with {setting} = {value}.")
 
 

@@ -65,7 +65,7 @@ OLDEST: Final = Gauge(
 # Small, because the rows stay locked while the broker is asked.
 BATCH: Final = 64
 JOINED_BYTES: Final = 256 * 1024
-POLL: Final = timedelta(milliseconds=200)
+POLL: Final = timedelta(milliseconds=500)
 LONGEST_PAUSE: Final = timedelta(seconds=10)
 KEPT: Final = timedelta(hours=1)
 TIDY_EVERY: Final = timedelta(minutes=1)

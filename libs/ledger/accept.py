@@ -12,6 +12,7 @@ from typing import Final
 import asyncpg
 import msgspec
 
+from libs.common.crash_points import crash_point
 from libs.ledger.connection import Connection
 
 FIRST_SLOTS: Final = 8
@@ -113,6 +114,7 @@ _KNOWN: Final = "known"
 async def accept(connection: Connection, items: Sequence[Submission]) -> list[Verdict]:
     """Store all `items` that may be stored; returns after COMMIT."""
     columns = _columns(items)
+    crash_point("accept.before_commit")
     try:
         rows = await connection.fetch(_FAST, *columns)
     except asyncpg.PostgresError as surprise:
@@ -120,6 +122,7 @@ async def accept(connection: Connection, items: Sequence[Submission]) -> list[Ve
         if surprise.sqlstate not in (_SURPRISE, _UNIQUE_VIOLATION):
             raise
         rows = await connection.fetch(_EXACT, *columns)
+    crash_point("accept.after_commit")
     verdicts = {row["request_id"]: _verdict(row) for row in rows}
     return [verdicts[item.id] for item in items]
 

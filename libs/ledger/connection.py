@@ -21,6 +21,7 @@ log = logs.get(__name__)
 
 STATEMENT_RETRIED: Final = "ledger_statement_retried"
 ITEM_REFUSED: Final = "ledger_item_refused"
+DURABILITY_MISSING: Final = "ledger_durability_missing"
 
 CONNECT_TIMEOUT: Final = timedelta(seconds=2)
 ACQUIRE_TIMEOUT: Final = timedelta(seconds=1)
@@ -185,6 +186,7 @@ class Database:
                 lambda connection, name=setting: connection.fetchval(f"SHOW {name}")  # type: ignore[misc]
             )
             if value not in good:
+                log.error(DURABILITY_MISSING, reason=f"{setting} = {value}")
                 raise DurabilityMissing(f"PostgreSQL runs with {setting} = {value}")
 
     async def _once(self, work: Callable[[Connection], Awaitable[Answer]]) -> Answer:

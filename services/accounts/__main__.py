@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from libs.common import logs, runtime
+from libs.common import crash_points, logs, runtime
 from libs.common.commands import render
 from libs.common.errors import AppError
 from libs.common.settings import Secret, SettingsError, load
@@ -23,6 +23,7 @@ ROLES: Final = {"web": app.run_web, "worker": app.run_worker}
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run what `arguments` name; the process's exit code."""
     try:
+        crash_points.arm(environ)
         if arguments[:1] == ["migrate"]:
             logs.configure(app.NAME)
             app.migrate(load(MigrationSettings, environ).migration_url)

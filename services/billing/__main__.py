@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from libs.common import logs, runtime
+from libs.common import crash_points, logs, runtime
 from libs.common.commands import render
 from libs.common.errors import AppError
 from libs.common.settings import SettingsError, load
@@ -16,6 +16,7 @@ from services.billing.settings import MigrationSettings, Settings
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run what `arguments` name; the process's exit code."""
     try:
+        crash_points.arm(environ)
         if arguments[:1] == ["migrate"]:
             logs.configure(app.NAME)
             app.migrate(load(MigrationSettings, environ).migration_url)

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from libs.common import logs, runtime
+from libs.common import crash_points, logs, runtime
 from libs.common.settings import load
 from libs.common.web import health
 from libs.common.web.app import create as create_internal
@@ -19,6 +19,7 @@ _USAGE: Final = "usage: python -m services.executor worker | dispatcher | simula
 
 async def work() -> None:
     """Run attempts."""
+    crash_points.arm(os.environ)
     settings = load(Settings, os.environ)
     logs.configure(SERVICE, settings.log_level)
     async with open_worker(settings) as loops:
@@ -27,6 +28,7 @@ async def work() -> None:
 
 async def dispatch() -> None:
     """Turn due rows into hints, and relay the outbox."""
+    crash_points.arm(os.environ)
     settings = load(DispatcherSettings, os.environ)
     logs.configure("dispatcher", settings.log_level)
     async with open_dispatcher(settings) as loops:

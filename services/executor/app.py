@@ -30,6 +30,7 @@ from libs.common.settings import Secret
 from libs.common.tokens import ServiceTokens, TokenVerifier
 from libs.common.web import health
 from libs.common.web.app import create, serve
+from libs.ledger.durability import once_durable
 from libs.ledger.ledger import DispatcherLedger, ExecutorLedger
 from libs.ledger.orphans import CrashBackoff
 from services.executor import consumers
@@ -63,7 +64,8 @@ async def open_worker(settings: Settings) -> AsyncIterator[list[Loop]]:
             hears = ports.first_hints.is_ready() and ports.rest_hints.is_ready()
             return hears and await ports.ledger.database.is_ready()
 
-        yield [partial(work, ports), _internal(settings, ports, is_ready)]
+        attempts = once_durable(ports.ledger.database, partial(work, ports))
+        yield [attempts, _internal(settings, ports, is_ready)]
 
 
 async def _worker_ports(settings: Settings, stack: AsyncExitStack) -> WorkerPorts:
@@ -123,7 +125,7 @@ async def open_dispatcher(settings: DispatcherSettings) -> AsyncIterator[list[Lo
             wakeups=RedisWakeUps(redis),
         )
         yield [
-            partial(dispatch, ports, came_back),
+            once_durable(ledger.database, partial(dispatch, ports, came_back)),
             partial(keep_up, ports),
             EventReader(consumer, publisher, consumers.handlers(ports), limit=_EVENTS).run,
             relay.run,

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from libs.common import logs, runtime
+from libs.common import crash_points, logs, runtime
 from libs.common.settings import SettingsError, load
 from libs.ledger import migrations
 from services.gateway.api import openapi
@@ -27,6 +27,7 @@ async def serve(settings: Settings) -> None:
 def main(arguments: list[str], environ: Mapping[str, str]) -> int:
     """The process's exit code."""
     try:
+        crash_points.arm(environ)
         match arguments:
             case ["web"]:
                 settings = load(Settings, environ)

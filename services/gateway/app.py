@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import timedelta
 from functools import partial
 from typing import Final
 
@@ -12,17 +11,15 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from libs.common import logs
 from libs.common.broker.rabbitmq import RabbitMQPublisher
 from libs.common.clock import SystemClock
-from libs.common.errors import AppError
-from libs.common.pauses import growing
-from libs.common.runtime import Loop, sleep
+from libs.common.runtime import Loop
 from libs.common.settings import Secret
 from libs.common.tokens import ServiceTokens
 from libs.common.web import health
 from libs.common.web.app import create, serve
 from libs.common.web.connections import Bounds
+from libs.ledger.durability import await_durability
 from libs.ledger.ledger import GatewayLedger
 from services.gateway.adapters.accounts import HttpAccounts
 from services.gateway.adapters.contexts import RedisContexts
@@ -43,10 +40,6 @@ from services.gateway.use_cases.callers import Callers, Secrets
 from services.gateway.use_cases.entrance import Entrance
 from services.gateway.use_cases.waiting import WaitingRoom
 
-log = logs.get(__name__)
-
-LEDGER_AWAITED: Final = "ledger_awaited"
-
 SERVICE: Final = "gateway"
 
 _REDIS_SECONDS: Final = 0.1  # callers wait for these
@@ -55,8 +48,6 @@ _READY_SECONDS: Final = 1.0
 _ACCOUNTS_CONNECTIONS: Final = 4
 _EXECUTOR_CONNECTIONS: Final = 64  # each may wait for a provider that is slow to tell its models
 _HTTP_SECONDS: Final = 1.0
-_FIRST_PAUSE: Final = timedelta(milliseconds=100)
-_LONGEST_PAUSE: Final = timedelta(seconds=2)
 
 
 @asynccontextmanager
@@ -133,17 +124,10 @@ class Gate:
 
     async def watch(self, stop: asyncio.Event) -> None:
         """A loop: open it as soon as may be. Raises DurabilityMissing: then it never may."""
-        pauses = growing(_FIRST_PAUSE, _LONGEST_PAUSE)
-        while not self._is_checked.is_set() and not stop.is_set():
-            try:
-                await self._ledger.database.check_durability()
-                self._is_checked.set()
-            except AppError:
-                log.warning(LEDGER_AWAITED)
-                await sleep(stop, next(pauses))
+        await await_durability(self._ledger.database, stop)
+        self._is_checked.set()
         await stop.wait()
         self._is_stopping = True
-        self._is_checked.set()
 
     def after(self, loop: Loop) -> Loop:
         """`loop`, begun once the gate is open."""

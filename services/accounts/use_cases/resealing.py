@@ -15,6 +15,7 @@ from libs.common.contracts.accounts import (
     provider_key_context,
     signing_secret_context,
 )
+from libs.common.crash_points import crash_point
 from libs.common.crypto import PublicSealingKey, SealBroken, SealingKey, SealingKeyring
 from libs.common.settings import Secret
 from services.accounts.domain.errors import InvalidSealingKeys
@@ -74,11 +75,13 @@ async def _reseal_kind(ports: Ports, work: _Work, progress: Callable[[Resealed],
             fresh = _resealed(work, rows)
             for row_id, sealed in fresh.items():
                 await seals.replace(row_id, sealed)
+            crash_point("reseal.before_commit")
         if not rows:
             return done
         broken = len(rows) - len(fresh)
         done = Resealed(done.kind, done.resealed + len(fresh), done.broken + broken)
         after = rows[-1].id
+        crash_point("reseal.after_commit")
         progress(done)
 
 

@@ -7,6 +7,7 @@ from prometheus_client import Counter
 
 from libs.common.batching import Batch
 from libs.common.contracts.executor import RequestsFinished
+from libs.common.crash_points import crash_point
 from libs.common.errors import Unavailable
 from services.billing.domain.usage import Total, Usage, countable
 from services.billing.ports import Ports
@@ -54,6 +55,8 @@ class Recorder:
     async def _write(self, usages: Sequence[Usage]) -> None:
         async with self._ports.db.transaction() as tx:
             added = await UsageRepository(tx).add_once(usages)
+            crash_point("usage.before_commit")
+        crash_point("usage.after_commit")
         RECORDED.inc(added)
         REPEATED.inc(len(usages) - added)
 

@@ -15,6 +15,7 @@ from prometheus_client import Counter, Histogram
 
 from libs.common import logs
 from libs.common.content import BodySeal
+from libs.common.crash_points import crash_point
 from libs.common.errors import Unavailable
 from libs.common.metrics import LATENCY_BUCKETS
 from libs.common.pauses import growing
@@ -84,6 +85,7 @@ async def run(ports: WorkerPorts, floor: Floor, claim: Claim) -> None:
 async def _attempt(
     ports: WorkerPorts, claim: Claim, connection: ProviderConnection, content: Content
 ) -> Finish:
+    crash_point("send.before_call")
     started = time.perf_counter()
     call = await ports.provider.call(
         connection,
@@ -93,6 +95,7 @@ async def _attempt(
         trace_id=f"{claim.request_id}-{claim.fence}",
     )
     PROVIDER_TIME.observe(time.perf_counter() - started)
+    crash_point("answer.before_finish")
     verdict = classify(call, ports.clock.now())
     ending = _ending(ports, claim, verdict)
     return _with_bodies(ending, call, content.seal)

@@ -14,6 +14,7 @@ import msgspec
 from prometheus_client import Counter, Gauge, Histogram
 
 from libs.common import logs, runtime
+from libs.common.crash_points import crash_point
 from libs.common.metrics import LATENCY_BUCKETS
 from libs.ledger import expire, orphans, rehint
 from libs.ledger.accept import Hint
@@ -129,12 +130,15 @@ async def _expire(ports: DispatcherPorts) -> bool:
 
 async def _publish(ports: DispatcherPorts, hints: Sequence[Hint], why: str) -> None:
     if hints:
+        crash_point("dispatch.after_commit")
         DISPATCHED.labels(why).inc(len(hints))
         await ports.publisher.publish_many(to_messages(hints))
 
 
 async def _close_orphans(ports: DispatcherPorts) -> bool:
     closed = await ports.ledger.close_orphans()
+    if closed:
+        crash_point("orphans.after_commit")
     for one in closed:
         log.warning(ORPHAN_CLOSED, request_id=one.request_id, state=one.state)
     DISPATCHED.labels("orphaned").inc(len(closed))

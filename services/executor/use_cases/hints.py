@@ -16,6 +16,7 @@ from prometheus_client import Counter, Histogram
 
 from libs.common import logs
 from libs.common.broker.protocol import Consumer, Delivery
+from libs.common.crash_points import crash_point
 from libs.common.metrics import LATENCY_BUCKETS
 from libs.common.pauses import growing
 from libs.ledger.claim import Claim
@@ -103,6 +104,7 @@ async def _handle(
         await source.hints.give_back(deliveries)
         return
     await source.hints.ack(deliveries)
+    crash_point("hint.after_ack")
     HINTS.labels("work").inc(len(claims))
     HINTS.labels("nothing").inc(len(deliveries) - len(claims))
     for claim in claims:

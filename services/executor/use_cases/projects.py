@@ -12,6 +12,7 @@ from prometheus_client import Counter
 
 from libs.common import logs
 from libs.common.contracts.accounts import ProjectDeleted, ProjectPaused, ProjectResumed
+from libs.common.crash_points import crash_point
 from services.executor.domain.projects import Standing
 from services.executor.ports import DispatcherPorts
 
@@ -51,6 +52,7 @@ async def _erase(ports: DispatcherPorts, project_id: str) -> int:
     async for cancelled in ports.ledger.erase_project(project_id):
         ports.wakeups.tell(cancelled)
         count += len(cancelled)
+        crash_point("erase.after_batch")
     CANCELLED.inc(count)
     return count
 

@@ -8,6 +8,7 @@ from prometheus_client import Counter
 
 from libs.common.broker.protocol import Message, Publisher
 from libs.common.broker.topology import WORK, WORK_FIRST, WORK_REST
+from libs.common.crash_points import crash_point
 from libs.ledger.accept import Hint
 
 DROPPED: Final = Counter(
@@ -57,7 +58,9 @@ class BrokerHints:
             task.add_done_callback(self._note_end)
 
     async def _send(self, burst: Sequence[Message]) -> None:
+        crash_point("hint.before_publish")
         unsent = await self._publisher.publish_many(burst)
+        crash_point("hint.after_publish")
         DROPPED.inc(sum(reason is not None for reason in unsent))
 
     def _note_end(self, task: asyncio.Task[None]) -> None:

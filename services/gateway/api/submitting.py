@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from libs.common.crash_points import crash_point
 from libs.common.web.errors import ErrorDetail, ErrorView
 from libs.ledger.states import State
 from services.gateway.api import views
@@ -61,6 +62,7 @@ def _wait(desk: Desk, call: Call, guest: Guest, wish: Wish) -> timedelta:
 async def _answer(desk: Desk, call: Call, guest: Guest, wait: timedelta, reply: Reply) -> Answer:
     """The provider's body as it is, or the asynchronous shape; of drop-in keys also its errors."""
     standing, told = reply.standing, about(reply)
+    crash_point("answer.before_send")
     if standing.state is State.COMPLETED:
         if standing.result is None:
             raise ResultErased
