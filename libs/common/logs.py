@@ -5,14 +5,18 @@ can put a prompt, an answer or a key into a line by mistake, and a forgotten fie
 An exception is logged as its types and code locations: its text may quote what it was working on.
 """
 
+import io
 import logging
+import os
+import select
 import sys
 import traceback
 from collections.abc import MutableMapping
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, TextIO, cast
 
 import structlog
+from prometheus_client import Counter
 
 ALLOWED: Final = frozenset(
     {
@@ -34,7 +38,54 @@ ALLOWED: Final = frozenset(
 
 SERVER_LOG_RECORDED: Final = "server_log_recorded"
 
+LINES_LOST: Final = Counter(
+    "reqrun_log_lines_lost_total", "Log lines that stdout did not take: unread, or its disk is full"
+)
+
 _MAX_FRAMES: Final = 12
+# A pipe that says it has room has room for so much at once (POSIX).
+_PIECE: Final = select.PIPE_BUF
+
+
+class Outlet:
+    """Where lines go. None holds up or fails the work that logs it: what is not taken is lost.
+
+    A pipe that nobody reads would block the event loop, and with it every caller.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        """`file`: one without a descriptor is simply written to."""
+        self._file, self._descriptor = file, _descriptor(file)
+        self._room = select.poll()
+        if self._descriptor is not None:
+            self._room.register(self._descriptor, select.POLLOUT)
+
+    def write(self, text: str) -> int:
+        """Write one line, or lose it (or the end of a long one) and count that."""
+        if self._descriptor is None:
+            return self._file.write(text)
+        left = text.encode()
+        try:
+            while left and self._has_room():
+                left = left[os.write(self._descriptor, left[:_PIECE]) :]
+        except OSError:
+            LINES_LOST.inc()
+        else:
+            LINES_LOST.inc(bool(left))
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing is kept here."""
+
+    def _has_room(self) -> bool:
+        return any(happened & select.POLLOUT for _, happened in self._room.poll(0))
+
+
+def _descriptor(file: TextIO) -> int | None:
+    try:
+        return file.fileno()
+    except io.UnsupportedOperation:
+        return None
 
 
 def configure(service: str, level: str = "info") -> None:
@@ -50,7 +101,7 @@ def configure(service: str, level: str = "info") -> None:
             structlog.processors.JSONRenderer(sort_keys=True),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", Outlet(sys.stdout))),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.WARNING, handlers=[_Forward()], force=True)

@@ -37,6 +37,20 @@ def test_a_token_proves_its_issuer_to_its_audience() -> None:
     assert verifier(clock).verify(token) == "gateway"
 
 
+@pytest.mark.fault(85)
+def test_tokens_of_both_keys_are_good_until_the_old_one_is_dropped() -> None:
+    clock, (new_private, new_public) = FrozenClock(), pair()
+    new_key = PublicServiceKey("gateway", new_public)
+    both = TokenVerifier({**KEYS, "k2": new_key}, "accounts", clock)
+    new_only = TokenVerifier({"k2": new_key}, "accounts", clock)
+    old = ServiceTokens("gateway", "k1", PRIVATE, clock).issue("accounts")
+    new = ServiceTokens("gateway", "k2", new_private, clock).issue("accounts")
+
+    assert [both.verify(old), both.verify(new), new_only.verify(new)] == ["gateway"] * 3
+    with pytest.raises(Unauthenticated):
+        new_only.verify(old)
+
+
 def test_a_token_is_kept_until_shortly_before_its_end() -> None:
     clock = FrozenClock()
     tokens = ServiceTokens("gateway", "k1", PRIVATE, clock)

@@ -9,6 +9,7 @@ from typing import Final, Generic, Self, TypeVar
 
 import aio_pika
 from aio_pika.abc import AbstractConnection
+from aio_pika.exceptions import ChannelPreconditionFailed
 from prometheus_client import Counter
 
 from libs.common import logs
@@ -21,6 +22,8 @@ log = logs.get(__name__)
 BROKER_CONNECTED: Final = "broker_connected"
 BROKER_CONNECTION_FAILED: Final = "broker_connection_failed"
 BROKER_CONNECTION_ENDED: Final = "broker_connection_ended"
+BROKER_TOPOLOGY_DRIFTED: Final = "broker_topology_drifted"
+"""Something is declared in another way; the reason names it. Nothing is sent or read until then."""
 
 SESSIONS: Final = Counter("reqrun_broker_sessions_total", "Broker sessions opened", ["link"])
 
@@ -110,6 +113,8 @@ class Link(Generic[Session]):
                 await self._live_one_session()
                 pauses = growing(_FIRST_PAUSE, _LONGEST_PAUSE)
                 log.warning(BROKER_CONNECTION_ENDED, channel=self._name)
+            except ChannelPreconditionFailed as drift:  # only an operator can mend that
+                log.error(BROKER_TOPOLOGY_DRIFTED, channel=self._name, reason=str(drift))  # noqa: TRY400  # a trace would say nothing more
             except Exception as error:  # whatever it was, the next try may succeed
                 log.warning(BROKER_CONNECTION_FAILED, channel=self._name, exc_info=error)
             await asyncio.sleep(next(pauses))
