@@ -3,8 +3,10 @@ BOOTSTRAP := @sh deploy/local/bootstrap.sh
 LOCK := .venv/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate --no-emit-index-url
 
+MINUTES := 30
+
 .DEFAULT_GOAL := help
-.PHONY: help up down reset status logs test check fmt bench lock
+.PHONY: help up down reset status logs test chaos mutants check fmt bench scale soak lock
 
 help: ## Show this
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -30,7 +32,15 @@ logs: ## Follow all logs
 	@$(PYTHON) -m deploy.local logs
 
 test: check ## Check, then run every test but the slow ones, on servers of their own
-	@$(PYTHON) -m pytest -m "not slow"
+	@$(PYTHON) -m pytest -m "not slow" --numprocesses 2 --dist loadgroup
+
+chaos: ## Inflict every known fault and write docs/reliability-report.md; MINUTES=30: a random storm
+	$(BOOTSTRAP)
+	@$(PYTHON) -m tests.faults $(if $(filter command line,$(origin MINUTES)),--minutes $(MINUTES))
+
+mutants: ## Take out one safety of the product after the other: a test must notice each
+	$(BOOTSTRAP)
+	@$(PYTHON) -m tests.mutants
 
 check: ## Everything that needs no server: style, types, imports, architecture, secrets, advisories
 	$(BOOTSTRAP)
@@ -47,9 +57,17 @@ fmt: ## Format, and mend what can be mended
 	@.venv/bin/ruff check --fix-only .
 	@.venv/bin/ruff format .
 
-bench: ## Measure throughput, latency and CPU per request
+bench: ## Measure throughput, latency and CPU per request, beside what others would run instead
 	$(BOOTSTRAP)
 	@$(PYTHON) -m bench
+
+scale: ## Measure what a request costs beside ten million others
+	$(BOOTSTRAP)
+	@$(PYTHON) -m bench.scale
+
+soak: ## Load it for MINUTES (30) and look for what grows
+	$(BOOTSTRAP)
+	@$(PYTHON) -m bench.soak --minutes $(MINUTES)
 
 lock: ## Compile both locks anew from pyproject.toml
 	$(BOOTSTRAP)

@@ -75,6 +75,7 @@ async def test_a_wait_that_ends_early_gives_the_asynchronous_shape(
     assert (await finished(api, answer.json()["id"]))["status"] == "completed"
 
 
+@pytest.mark.fault(53, 54)
 async def test_two_rate_limits_then_success_are_told_by_the_timeline(
     api: httpx2.AsyncClient,
 ) -> None:
@@ -90,6 +91,7 @@ async def test_two_rate_limits_then_success_are_told_by_the_timeline(
     assert json.loads(timeline[0]["provider_error"])["error"]["code"] == "rate_limit_exceeded"
 
 
+@pytest.mark.fault(60)
 @pytest.mark.parametrize(
     ("model", "code"),
     [
@@ -110,6 +112,7 @@ async def test_a_permanent_failure_is_final_at_once_and_says_why(
     assert body["result"] is None
 
 
+@pytest.mark.fault(54)
 async def test_a_failing_provider_uses_up_the_attempts(api: httpx2.AsyncClient) -> None:
     accepted = (await api.post(CHAT, json=order("sim-500-always", max_attempts=3))).json()
 

@@ -44,6 +44,7 @@ async def flood(client: CarefulClient, many: int) -> None:
     await asyncio.gather(*(send_some() for _ in range(SENDERS)))
 
 
+@pytest.mark.fault(29)
 @pytest.mark.parametrize(
     "queued", [2_000, pytest.param(10_000, marks=[pytest.mark.slow, pytest.mark.timeout(600)])]
 )

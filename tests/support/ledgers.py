@@ -16,6 +16,11 @@ from libs.ledger.ledger import DispatcherLedger, ExecutorLedger, GatewayLedger
 from libs.ledger.orphans import CrashBackoff
 from libs.ledger.states import Outcome, State
 
+_TABLES = (
+    "live", "requests", "results", "attempts", "bodies", "body_keys", "idempotency_keys", "nonces",
+    "cooldowns", "account_counters", "project_counters", "outbox",
+)  # fmt: skip
+
 
 def submission(**changes: Any) -> Submission:
     """A submission of project `prj_a`; change what the test is about."""
@@ -173,6 +178,11 @@ class Bench:
         """How many rows a table has."""
         rows = await self.peek(f"SELECT count(*) FROM {table}")  # noqa: S608  # a test's constant
         return int(rows[0][0])
+
+    async def forget_everything(self) -> None:
+        """Empty every table: quicker than another database, for tests that are many in one."""
+        for table in _TABLES:
+            await self.sql.execute(f"DELETE FROM {table}")  # noqa: S608  # constants
 
     async def slots(self, project_id: str = "prj_a", mode: str = "live") -> int:
         """The project's slot counter."""

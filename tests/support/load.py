@@ -2,13 +2,14 @@
 
 import asyncio
 import random
+import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import msgspec
 
-from tests.support.client import FINAL, CarefulClient, Order
+from tests.support.client import FINAL, CarefulClient, Order, Sent
 
 USUAL: Final = {
     "sim-ok": 50,
@@ -21,11 +22,14 @@ USUAL: Final = {
 }
 """Models and their weights: a provider on an ordinary day."""
 
+_AGAIN_SECONDS: Final = 0.1
+
 
 class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     """What load to make. Shares are between 0 and 1; `follow_share` of the async ones are polled.
 
-    The same `seed` makes the same orders.
+    The same `seed` makes the same orders. `insists`: an order has an idempotency key and is sent
+    again under it, to the next gateway, until it is accepted.
     """
 
     seed: int
@@ -35,6 +39,7 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     test_share: float = 0.1
     follow_share: float = 0.05
     gateways: int = 1
+    insists: bool = False
     patience: timedelta = timedelta(seconds=90)
 
 
@@ -46,6 +51,7 @@ class Load:
         self._client, self._wishes = client, wishes
         self._random = random.Random(wishes.seed)  # noqa: S311  repeatable, not secret
         self._under_way: set[asyncio.Task[None]] = set()
+        self._name = secrets.token_hex(8)
         self.began_at = self.ended_at = datetime.now(UTC)
 
     @property
@@ -75,18 +81,27 @@ class Load:
 
     async def _see_through(self, order: Order) -> None:
         is_followed = self._random.random() < self._wishes.follow_share
-        sent = await self._client.submit(order)
+        sent = await self._submit(order)
         if is_followed and sent.is_accepted and sent.state not in FINAL:
             await self._client.follow(sent, self._wishes.patience)
+
+    async def _submit(self, order: Order) -> Sent:
+        sent = await self._client.submit(order)
+        while self._wishes.insists and not sent.is_accepted:
+            await asyncio.sleep(_AGAIN_SECONDS)
+            next_one = (sent.gateway + 1) % self._wishes.gateways
+            sent = await self._client.submit(msgspec.structs.replace(order, gateway=next_one))
+        return sent
 
     def _order(self, number: int) -> Order:
         wishes, chance = self._wishes, self._random
         models = list(wishes.models)
+        key = {"idempotency_key": f"{self._name}-{number}"} if wishes.insists else {}
         return Order(
             number=number,
             mode="test" if chance.random() < wishes.test_share else "live",
             model=chance.choices(models, weights=list(wishes.models.values()))[0],
             gateway=number % wishes.gateways,
             is_waiting=chance.random() < wishes.wait_share,
-            extra={"wait_timeout": 10},
+            extra={"wait_timeout": 10, **key},
         )

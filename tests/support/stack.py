@@ -11,10 +11,11 @@ from urllib.request import Request, urlopen
 import msgspec
 
 from deploy.local.processes import INTERNAL
-from deploy.local.programs import Controlled, ProgramFailed
+from deploy.local.programs import Controlled, ProgramFailed, Running
 from deploy.local.servers.server import Server
 from deploy.local.site import port_name
 from deploy.local.stack import Options, Stack
+from libs.common.settings import PREFIX
 from tests.support.servers import folder_for_servers
 
 _LOG_TAIL: Final = 4_000
@@ -50,6 +51,8 @@ class System:
         self.stack = stack
         self.call_log = call_log
         self.seeded = self._seed()
+        self._first = {name: process.program for name, process in stack.processes.items()}
+        self._own = dict(self._first)
 
     @property
     def gateways(self) -> list[str]:
@@ -101,6 +104,34 @@ class System:
         else:
             await asyncio.to_thread(self.server(name).start)
 
+    async def begin(self, name: str, settings: Mapping[str, str] | None = None) -> None:
+        """Start a process anew, asking it to end before; not waiting until it can work.
+
+        `settings`: besides its own and without their prefix, for this run only.
+        """
+        process, own = self.stack.process(name), self._own[name]
+        await asyncio.to_thread(process.stop)
+        more = {PREFIX + key: text for key, text in (settings or {}).items()}
+        process.program = msgspec.structs.replace(own, environment={**own.environment, **more})
+        process.start()
+
+    async def restart(self, name: str, settings: Mapping[str, str] | None = None) -> None:
+        """As `begin`; returns once it can work."""
+        await self.begin(name, settings)
+        await asyncio.to_thread(self.stack.wait_until_ready, name)
+
+    async def equip(self, name: str, settings: Mapping[str, str] | None = None) -> None:
+        """As `restart`, for every run from now on; without settings: as it was at first."""
+        self._own[name] = self._first[name]
+        await self.restart(name, settings)
+        self._own[name] = self.stack.process(name).program
+
+    def exit_code(self, name: str) -> int | None:
+        """How a process ended, a signal as its number below zero; None while it runs."""
+        process = self.stack.process(name)
+        assert isinstance(process, Running)
+        return process.exit_code
+
     async def kill(self, name: str) -> None:
         """SIGKILL a process or a server with all its children."""
         target = self.process(name) if name in self.stack.processes else self.server(name)
@@ -111,7 +142,9 @@ class System:
         _thaw(self.stack)
         for server in self.stack.servers:
             await asyncio.to_thread(server.start)
-        for process in self.stack.processes.values():
+        for name, process in self.stack.processes.items():
+            if process.program != self._own[name]:
+                await self.begin(name)
             process.start()
         for name in self.stack.processes:
             await asyncio.to_thread(self.stack.wait_until_ready, name)

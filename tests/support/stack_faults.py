@@ -1,4 +1,4 @@
-"""Faults as data, and inflicting them: kills, freezes, wipes, each followed by a restart."""
+"""Faults as data, and inflicting them: each lasts a while, and then its target can work again."""
 
 import asyncio
 import random
@@ -9,10 +9,11 @@ from typing import Final, Literal
 import asyncpg
 import msgspec
 
+from tests.support.server_faults import alarm, configured, disconnect, terminate_sessions
 from tests.support.stack import System
 from tests.support.waiting import until
 
-Act = Literal["kill", "freeze", "wipe", "flush"]
+Act = Literal["kill", "freeze", "wipe", "flush", "alarm", "disconnect", "terminate", "read-only"]
 
 _LEFT_ALONE: Final = """
 SELECT count(*) FROM live
@@ -128,9 +129,35 @@ async def _flush(system: System, _: Fault) -> None:
     await asyncio.to_thread(system.stack.redis.wipe)
 
 
+async def _alarm(system: System, fault: Fault) -> None:
+    """The broker says that its disk is full."""
+    async with alarm(system.stack.rabbitmq, "disk"):
+        await asyncio.sleep(fault.seconds)
+
+
+async def _disconnect(system: System, _: Fault) -> None:
+    """Every connection to the broker."""
+    await disconnect(system.stack.rabbitmq)
+
+
+async def _terminate(system: System, _: Fault) -> None:
+    """Every session of the databases."""
+    await terminate_sessions(system.stack.postgresql)
+
+
+async def _read_only(system: System, fault: Fault) -> None:
+    """As after a failover."""
+    async with configured(system.stack.postgresql, "default_transaction_read_only", "on"):
+        await asyncio.sleep(fault.seconds)
+
+
 _ACTS: Final[Mapping[Act, Callable[[System, Fault], Awaitable[None]]]] = {
     "kill": _kill,
     "freeze": _freeze,
     "wipe": _wipe,
     "flush": _flush,
+    "alarm": _alarm,
+    "disconnect": _disconnect,
+    "terminate": _terminate,
+    "read-only": _read_only,
 }

@@ -79,7 +79,7 @@ async def dispatch(ports: DispatcherPorts, came_back: asyncio.Event, stop: async
         try:
             if came_back.is_set() and ports.publisher.is_ready():
                 came_back.clear()
-                await ports.ledger.make_all_due()
+                await _hint_all_again(ports, came_back)
             has_more = await run_pass(ports, contact)
         except LedgerAway:
             contact.lost()
@@ -87,6 +87,14 @@ async def dispatch(ports: DispatcherPorts, came_back: asyncio.Event, stop: async
             has_more = False
         if not has_more:
             await runtime.sleep(stop, EVERY.total_seconds())
+
+
+async def _hint_all_again(ports: DispatcherPorts, came_back: asyncio.Event) -> None:
+    try:
+        await ports.ledger.make_all_due()
+    except LedgerAway:
+        came_back.set()
+        raise
 
 
 async def run_pass(ports: DispatcherPorts, contact: Contact) -> bool:

@@ -167,6 +167,7 @@ def digests(key: keys.IssuedKey, newest: bytes, *older: bytes) -> KeyDigests:
     )
 
 
+@pytest.mark.fault(86)
 async def test_a_key_moves_to_the_newest_pepper_when_it_is_used(
     ports: Ports, project: Project
 ) -> None:
@@ -183,6 +184,7 @@ async def test_a_key_moves_to_the_newest_pepper_when_it_is_used(
     assert await key_contexts.resolve(renewed, [digests(key, OLD)]) == ()
 
 
+@pytest.mark.fault(86)
 async def test_while_peppers_change_every_gateway_finds_every_key_and_none_moves_back(
     ports: Ports, project: Project
 ) -> None:

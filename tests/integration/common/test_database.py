@@ -61,6 +61,7 @@ async def test_an_error_does_not_quote_the_values(database: Database) -> None:
     assert "customer" not in str(caught.value)
 
 
+@pytest.mark.fault(41)
 async def test_connections_are_made_anew_after_the_server_ended_them(
     postgresql_server: PostgreSql, database: Database
 ) -> None:
@@ -72,6 +73,7 @@ async def test_connections_are_made_anew_after_the_server_ended_them(
         assert await tx.scalar(text("SELECT 1")) == 1
 
 
+@pytest.mark.fault(42)
 async def test_a_server_that_turned_read_only_is_left(database: Database) -> None:
     async with database.transaction() as tx:
         await tx.execute(text("CREATE TABLE t (n int)"))
@@ -111,6 +113,7 @@ async def test_a_durable_server_is_accepted(database: Database) -> None:
     await database.check_durability()
 
 
+@pytest.mark.fault(43)
 async def test_a_database_whose_commits_may_be_lost_is_refused(
     postgresql_server: PostgreSql, database: Database
 ) -> None:

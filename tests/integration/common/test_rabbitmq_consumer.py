@@ -187,6 +187,7 @@ async def test_what_is_given_back_comes_again(
     assert not consumer.holds(first)
 
 
+@pytest.mark.fault(17)
 async def test_a_consumer_whose_queue_was_deleted_has_it_again(
     broker: str, publisher: RabbitMQPublisher, consumer: RabbitMQConsumer
 ) -> None:

@@ -102,6 +102,7 @@ async def test_a_service_may_not_read_what_is_not_for_it(
             await source.get(fail=False)
 
 
+@pytest.mark.fault(26)
 async def test_a_hint_that_is_never_acked_is_parked_in_the_end(node: RabbitMq) -> None:
     limit = next(q.delivery_limit for q in topology.QUEUES if q.name == WORK_FIRST)
     publisher = RabbitMQPublisher(url(node, "executor"), name="executor")

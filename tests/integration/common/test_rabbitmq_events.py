@@ -88,6 +88,7 @@ async def test_an_event_reaches_its_handler_once_and_is_gone(stage: Stage) -> No
     assert await queues.drain(stage.url, BILLING_ACCOUNTS) == []
 
 
+@pytest.mark.fault(24)
 @pytest.mark.parametrize(
     "body",
     [

@@ -75,6 +75,7 @@ class Load:
             await asyncio.sleep(0.002)
 
 
+@pytest.mark.fault(12)
 async def test_what_was_confirmed_is_there_after_a_kill_under_load(
     node: RabbitMq, broker: str, publisher: RabbitMQPublisher
 ) -> None:
@@ -95,6 +96,7 @@ async def test_what_was_confirmed_is_there_after_a_kill_under_load(
     assert load.confirmed - set(arrived) == set()
 
 
+@pytest.mark.fault(13)
 async def test_a_frozen_broker_costs_the_timeout_three_times_and_then_nothing(
     node: RabbitMq, broker: str
 ) -> None:
@@ -139,6 +141,7 @@ async def test_closing_does_not_wait_for_a_frozen_broker(node: RabbitMq, broker:
     assert took < 5
 
 
+@pytest.mark.fault(15)
 async def test_a_disk_alarm_blocks_publishing_for_a_while_and_keeps_the_connection(
     node: RabbitMq, broker: str
 ) -> None:
@@ -166,6 +169,7 @@ async def test_a_disk_alarm_blocks_publishing_for_a_while_and_keeps_the_connecti
     assert sessions == []
 
 
+@pytest.mark.fault(12)
 async def test_hints_are_consumed_through_a_kill_of_the_broker(
     node: RabbitMq, broker: str, publisher: RabbitMQPublisher
 ) -> None:
@@ -193,6 +197,7 @@ async def consume(consumer: RabbitMQConsumer, seen: set[bytes], count: int) -> N
             seen.update(delivery.body for delivery in deliveries)
 
 
+@pytest.mark.fault(21)
 async def test_a_consumer_notices_a_broker_that_only_seems_to_be_there(
     node: RabbitMq,
     broker: str,
@@ -219,6 +224,7 @@ async def test_a_consumer_notices_a_broker_that_only_seems_to_be_there(
         await consume(consumer, set(), 1)
 
 
+@pytest.mark.fault(30)
 async def test_a_wiped_broker_is_built_again_and_the_publisher_says_so(
     node: RabbitMq, broker: str
 ) -> None:

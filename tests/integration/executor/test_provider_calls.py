@@ -79,6 +79,7 @@ async def test_an_answer_that_is_compressed_all_the_same_is_inflated(
         assert (await answer_of(provider, server.url)).body == b'{"a":1}'
 
 
+@pytest.mark.fault(58)
 async def test_an_answer_of_broken_compression_reads_as_empty() -> None:
     answer = reply("200 OK", b'{"a":1}', "Content-Encoding: gzip")
     async with raw_server(always(answer)) as server, provider_with() as provider:
@@ -101,6 +102,7 @@ async def test_of_an_error_only_the_beginning_is_kept() -> None:
         assert await answer_of(provider, server.url) == Answer(500, {}, b"x" * 65_536)
 
 
+@pytest.mark.fault(59)
 async def test_an_answer_of_a_gibibyte_is_left_after_the_cap() -> None:
     written = 0
 
@@ -122,6 +124,7 @@ async def test_an_answer_of_a_gibibyte_is_left_after_the_cap() -> None:
     assert written < 32 * MIB
 
 
+@pytest.mark.fault(59)
 async def test_a_gzip_bomb_is_left_after_the_cap_and_never_unfolds() -> None:
     answer = reply("200 OK", gzip.compress(bytes(128 * MIB)), "Content-Encoding: gzip")
     options = ProviderOptions(open_hosts=("127.0.0.1",), max_answer_bytes=MIB)
@@ -135,6 +138,7 @@ async def test_a_gzip_bomb_is_left_after_the_cap_and_never_unfolds() -> None:
     assert most_bytes < 16 * MIB
 
 
+@pytest.mark.fault(61)
 async def test_a_redirect_is_an_answer_and_nobody_goes_there() -> None:
     async with (
         raw_server(always(OK)) as internal,
@@ -192,6 +196,7 @@ async def test_tls_is_spoken_to_the_name_at_the_address_that_was_looked_up(
     assert f"Host: api.example.test:{server.port}\r\n".encode() in server.requests[0][0]
 
 
+@pytest.mark.fault(55)
 async def test_a_certificate_that_is_not_trusted_expired_or_another_s_is_refused(
     tmp_path: Path,
 ) -> None:

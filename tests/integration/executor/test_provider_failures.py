@@ -17,6 +17,7 @@ OK = reply("200 OK", b'{"choices":[]}')
 PROBABLY_UNUSED_PORT = 1
 
 
+@pytest.mark.fault(55)
 async def test_a_refused_connection_has_sent_nothing() -> None:
     async with provider_with() as provider:
         result = await call(provider, f"http://127.0.0.1:{PROBABLY_UNUSED_PORT}")
@@ -24,6 +25,7 @@ async def test_a_refused_connection_has_sent_nothing() -> None:
     assert result == unsent(FailureKind.REFUSED)
 
 
+@pytest.mark.fault(55)
 async def test_an_unknown_name_has_sent_nothing() -> None:
     async with provider_with() as provider:
         assert await call(provider, "https://nothing.invalid/v1") == unsent(FailureKind.DNS)
@@ -53,6 +55,7 @@ async def test_a_deadline_that_passes_while_connecting_has_sent_nothing() -> Non
     assert result == unsent(FailureKind.CONNECT_TIMEOUT)
 
 
+@pytest.mark.fault(55)
 async def test_a_server_that_speaks_no_tls_has_been_sent_nothing() -> None:
     async def greet(
         _: RawServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -74,6 +77,7 @@ async def test_a_key_that_cannot_stand_in_a_header_is_not_sent(key: str) -> None
     assert server.connections == 0
 
 
+@pytest.mark.fault(56)
 async def test_a_provider_that_never_answers_is_left_at_the_deadline() -> None:
     async with raw_server(silence) as server, provider_with() as provider:
         started = time.monotonic()
@@ -83,6 +87,7 @@ async def test_a_provider_that_never_answers_is_left_at_the_deadline() -> None:
     assert time.monotonic() - started < 2
 
 
+@pytest.mark.fault(57)
 async def test_an_answer_that_drips_is_left_at_the_deadline_of_the_whole_call() -> None:
     async def drip(
         state: RawServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -115,6 +120,7 @@ async def test_a_provider_that_does_not_read_is_left_at_the_deadline() -> None:
     assert result == sent(FailureKind.TIMEOUT_AFTER_SENDING)
 
 
+@pytest.mark.fault(58)
 @pytest.mark.parametrize(
     "chunks",
     [
@@ -134,6 +140,7 @@ async def test_an_answer_that_is_not_whole_is_cut(chunks: tuple[bytes, ...]) -> 
         assert await call(provider, server.url) == sent(FailureKind.CUT)
 
 
+@pytest.mark.fault(58)
 async def test_a_connection_that_is_reset_is_cut() -> None:
     async def reset(
         state: RawServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

@@ -86,6 +86,7 @@ async def test_a_failing_provider_leaves_its_reason_in_the_timeline(
     assert b"error" in kept.seal.open(attempts[0].provider_error, "provider_error", 1)
 
 
+@pytest.mark.fault(53)
 async def test_a_rate_limited_request_waits_as_long_as_the_provider_asks(
     ledger: Bench, running: Worker
 ) -> None:
@@ -110,6 +111,7 @@ async def test_a_rate_limited_request_waits_as_long_as_the_provider_asks(
     assert attempts[0].retry_rule is not None
 
 
+@pytest.mark.fault(54)
 async def test_a_provider_that_keeps_failing_uses_up_the_attempts(
     ledger: Bench, running: Worker
 ) -> None:
@@ -273,6 +275,7 @@ async def test_an_answer_in_hand_is_written_when_the_ledger_is_back(
     assert (refusals, len(await ledger.attempts(request_id))) == (0, 1)
 
 
+@pytest.mark.fault(52)
 async def test_who_stood_still_past_a_lease_asks_before_it_calls(
     ledger: Bench, running: Worker
 ) -> None:

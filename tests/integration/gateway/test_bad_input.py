@@ -48,6 +48,7 @@ async def _nothing_is_stored_and_the_gateway_goes_on(
     assert (await gateway.accept(key)).status_code == 200
 
 
+@pytest.mark.fault(11)
 @pytest.mark.parametrize(
     ("body", "code"),
     [
@@ -77,6 +78,7 @@ async def test_a_body_that_cannot_be_run_is_refused(
     assert answer.headers["x-request-id"]
 
 
+@pytest.mark.fault(11)
 async def test_a_hundred_megabytes_are_refused_to_who_sends_them_all_first(
     gateway: Gateway, key: str
 ) -> None:
@@ -90,6 +92,7 @@ async def test_a_hundred_megabytes_are_refused_to_who_sends_them_all_first(
     assert (answer.status, answer.code) == (413, "body_too_large")
 
 
+@pytest.mark.fault(11)
 async def test_chunks_without_end_are_refused_when_they_are_too_many(
     gateway: Gateway, key: str
 ) -> None:
@@ -115,6 +118,7 @@ async def test_a_plan_may_take_less_than_the_gateway(
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "body_too_large")
 
 
+@pytest.mark.fault(9)
 async def test_a_length_that_promises_too_much_is_waited_for_only_so_long(
     gateway: Gateway, key: str
 ) -> None:
@@ -136,6 +140,7 @@ async def test_a_length_that_promises_too_little_ends_the_body_there(
     assert answer.status == 400  # what follows is no HTTP, so it may be the server's own
 
 
+@pytest.mark.fault(9)
 async def test_a_body_that_trickles_is_given_up(gateway: Gateway, key: str) -> None:
     async with await RawConnection.open(gateway.settings.port) as raw:
         await raw.send(post(key, f"Content-Length: {len(GOOD)}"))
@@ -150,6 +155,7 @@ async def test_a_body_that_trickles_is_given_up(gateway: Gateway, key: str) -> N
     assert (answer.status, answer.code) == (400, "request_timeout")
 
 
+@pytest.mark.fault(9)
 async def test_who_hangs_up_in_the_middle_has_sent_nothing(gateway: Gateway, key: str) -> None:
     raw = await RawConnection.open(gateway.settings.port)
     await raw.send(post(key, f"Content-Length: {len(GOOD)}") + GOOD[:-1])

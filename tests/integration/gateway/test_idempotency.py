@@ -29,6 +29,7 @@ async def _complete(ledger: Bench, accounts: AccountsStandIn, request_id: str) -
     await ledger.finish(accounts.sealed(claim, ending(claim, result=RESULT)))
 
 
+@pytest.mark.fault(6)
 async def test_fifty_with_one_key_on_two_gateways_get_one_request(
     gateway: Gateway, other: Gateway, accounts: AccountsStandIn, ledger: Bench, key: str
 ) -> None:
@@ -77,6 +78,7 @@ async def test_a_repeat_of_a_completed_request_gets_its_result_even_without_wait
     assert again.headers["x-reqrun-request-id"] == first.json()["id"]
 
 
+@pytest.mark.fault(7)
 async def test_the_body_may_be_written_differently_but_must_say_the_same(
     gateway: Gateway, key: str
 ) -> None:

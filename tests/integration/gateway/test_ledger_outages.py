@@ -83,6 +83,7 @@ async def test_what_was_refused_in_the_queue_is_not_stored_afterwards(
     assert stored <= 2 * 64  # the two batches that were under way, at most
 
 
+@pytest.mark.fault(34)
 async def test_a_killed_database_is_a_503_until_it_is_back(
     own_gateway: Gateway, own_server: PostgreSql, accounts: AccountsStandIn
 ) -> None:
@@ -113,6 +114,7 @@ async def test_a_gateway_starts_before_its_database_and_waits_for_it(
         assert (await gateway.accept(accounts.issue())).status_code == 200
 
 
+@pytest.mark.fault(43)
 async def test_a_database_that_forgets_is_never_served(
     own_settings: Settings, own_server: PostgreSql
 ) -> None:

@@ -31,6 +31,7 @@ def _limited(accounts: AccountsStandIn, **limits: int) -> str:
     return accounts.issue("live", None, limits=msgspec.structs.replace(LIMITS, **limits))
 
 
+@pytest.mark.fault(10)
 async def test_a_cap_admits_exactly_its_number_of_a_thousand_on_two_gateways(
     gateway: Gateway, other: Gateway, accounts: AccountsStandIn, ledger: Bench
 ) -> None:

@@ -143,6 +143,7 @@ async def test_a_signed_read_is_taken_once_on_two_gateways(
     assert again.json()["error"]["code"] == "nonce_reused"
 
 
+@pytest.mark.fault(48)
 async def test_a_replay_is_refused_after_redis_lost_everything(
     gateway: Gateway, signing_key: str, redis_server: Redis
 ) -> None:

@@ -69,6 +69,7 @@ class Storm:
             await asyncio.sleep(0)
 
 
+@pytest.mark.fault(38)
 @pytest.mark.timeout(150)
 async def test_a_storm_of_every_verb_ends_each_request_once(ledger: Bench) -> None:
     """The fixture compares the counters with the rows."""

@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 from libs.common.ids import new_id
-from libs.ledger.accept import Accepted, Idempotency, Known, Refusal, Refused, Submission, Verdict
+from libs.ledger.accept import (
+    Accepted,
+    Idempotency,
+    Known,
+    Refusal,
+    Refused,
+    Submission,
+    Verdict,
+    accept,
+)
 from libs.ledger.ledger import GatewayLedger
 from libs.ledger.look import Question
 from libs.ledger.nonces import Nonce
@@ -163,6 +172,17 @@ async def test_a_refused_request_leaves_its_key_free(ledger: Bench) -> None:
     await ledger.finish(ending(blocking))
 
     assert isinstance(await ledger.gateway.accept(keyed(pending_limit=1)), Accepted)
+
+
+async def test_another_body_under_the_key_of_a_refused_request_conflicts_with_nothing(
+    ledger: Bench,
+) -> None:
+    items = [keyed(pending_limit=0), keyed(fingerprint=OTHER, pending_limit=0)]
+
+    answers = await ledger.gateway.database.run(lambda connection: accept(connection, items))
+
+    assert answers == [Refused(Refusal.PENDING_LIMIT)] * 2
+    assert await ledger.count("idempotency_keys") == 0
 
 
 async def test_one_caller_over_its_limit_refuses_nobody_else_of_the_batch(ledger: Bench) -> None:

@@ -113,52 +113,56 @@ def test_a_good_history_breaks_nothing() -> None:
     assert check(GOOD, {}) == []
 
 
-@pytest.mark.parametrize(
-    ("history", "kind"),
-    [
-        (changed(finals={}, usage={}, result_bodies={}), Kind.LOST),
-        (
-            History(sent=[order(state="queued", completion_id=None)]),
-            Kind.LOST,
+BROKEN = [
+    (changed(finals={}, usage={}, result_bodies={}), Kind.LOST),
+    (
+        History(sent=[order(state="queued", completion_id=None)]),
+        Kind.LOST,
+    ),
+    (changed(result_bodies={}), Kind.RESULT_MISSING),
+    (changed(result_bodies={ONE: 2}), Kind.SECOND_RESULT),
+    (
+        changed(
+            readings=[reading("chatcmpl-sim0000000008")],
+            calls=[call(), call(number=8, fence=0, ended="cut", status_code=None)],
+            attempts=[attempt(), attempt(number=0, fence=0, outcome="ambiguous")],
+            finals={ONE: end(attempts=2)},
+            usage={ONE: end(attempts=2)},
         ),
-        (changed(result_bodies={}), Kind.RESULT_MISSING),
-        (changed(result_bodies={ONE: 2}), Kind.SECOND_RESULT),
-        (
-            changed(
-                readings=[reading("chatcmpl-sim0000000008")],
-                calls=[call(), call(number=8, fence=0, ended="cut", status_code=None)],
-                attempts=[attempt(), attempt(number=0, fence=0, outcome="ambiguous")],
-                finals={ONE: end(attempts=2)},
-                usage={ONE: end(attempts=2)},
-            ),
-            Kind.SECOND_RESULT,
-        ),
-        (
-            changed(sent=[order(completion_id="chatcmpl-sim0000000099")]),
-            Kind.FOREIGN_RESULT,
-        ),
-        (changed(readings=[reading(None, "failed")]), Kind.FINAL_CHANGED),
-        (changed(calls=[call(started_at=at(3.5))]), Kind.CALL_AFTER_FINAL),
-        (twice("completed"), Kind.NEEDLESS_CALL),
-        (twice("transient"), Kind.NEEDLESS_CALL),
-        (changed(attempts=[attempt(fence=9)]), Kind.UNRECORDED_CALL),
-        (changed(attempts=[attempt(), attempt(number=2, fence=2)]), Kind.ATTEMPTS_DIFFER),
-        (
-            msgspec.structs.replace(twice("ambiguous"), faults=[(at(3.5), at(4))]),
-            Kind.UNEXPLAINED,
-        ),
-        (changed(stored={ONE: stored(model="sim-400")}), Kind.UNEXPECTED_END),
-        (changed(usage={}), Kind.USAGE_DIFFERS),
-        (changed(usage={ONE: end(), "rr_2": end(request_id="rr_2")}), Kind.USAGE_DIFFERS),
-        (changed(usage={ONE: end(tokens=(10, 5, 16))}), Kind.USAGE_DIFFERS),
-        (changed(stored={ONE: stored(mode="test")}), Kind.USAGE_DIFFERS),
-        (changed(drift=1), Kind.DRIFT),
-        (changed(open_rows=1), Kind.LEFT_OVER),
-        (changed(unsent_events=1), Kind.LEFT_OVER),
-    ],
-)
+        Kind.SECOND_RESULT,
+    ),
+    (
+        changed(sent=[order(completion_id="chatcmpl-sim0000000099")]),
+        Kind.FOREIGN_RESULT,
+    ),
+    (changed(readings=[reading(None, "failed")]), Kind.FINAL_CHANGED),
+    (changed(calls=[call(started_at=at(3.5))]), Kind.CALL_AFTER_FINAL),
+    (twice("completed"), Kind.NEEDLESS_CALL),
+    (twice("transient"), Kind.NEEDLESS_CALL),
+    (changed(attempts=[attempt(fence=9)]), Kind.UNRECORDED_CALL),
+    (changed(attempts=[attempt(), attempt(number=2, fence=2)]), Kind.ATTEMPTS_DIFFER),
+    (
+        msgspec.structs.replace(twice("ambiguous"), faults=[(at(3.5), at(4))]),
+        Kind.UNEXPLAINED,
+    ),
+    (changed(stored={ONE: stored(model="sim-400")}), Kind.UNEXPECTED_END),
+    (changed(usage={}), Kind.USAGE_DIFFERS),
+    (changed(usage={ONE: end(), "rr_2": end(request_id="rr_2")}), Kind.USAGE_DIFFERS),
+    (changed(usage={ONE: end(tokens=(10, 5, 16))}), Kind.USAGE_DIFFERS),
+    (changed(stored={ONE: stored(mode="test")}), Kind.USAGE_DIFFERS),
+    (changed(drift=1), Kind.DRIFT),
+    (changed(open_rows=1), Kind.LEFT_OVER),
+    (changed(unsent_events=1), Kind.LEFT_OVER),
+]
+
+
+@pytest.mark.parametrize(("history", "kind"), BROKEN)
 def test_a_broken_promise_is_found_and_nothing_else(history: History, kind: Kind) -> None:
     assert kinds(history, **{"sim-400": "failed"}) == {kind}
+
+
+def test_every_kind_of_broken_promise_has_such_a_history() -> None:
+    assert {kind for _, kind in BROKEN} == set(Kind)
 
 
 @pytest.mark.parametrize(

@@ -185,8 +185,9 @@ BEGIN
         ) i
         JOIN account_counters c ON c.account_id = i.account AND c.mode = i.mode;
 
-        -- Who repeats the key of a refused item of this batch is refused like it: the same limit.
-        SELECT array_agg(CASE WHEN u.verdict = 'known' AND o.verdict IS NOT NULL
+        -- Who comes with the key of a refused item of this batch, whatever the body, is refused like
+        -- it: the same limit, and nothing is stored that it could conflict with.
+        SELECT array_agg(CASE WHEN u.verdict IN ('known', 'conflict') AND o.verdict IS NOT NULL
                 THEN o.verdict ELSE u.verdict END ORDER BY u.ord) INTO verdicts
         FROM unnest(verdicts, existing) WITH ORDINALITY AS u (verdict, existing, ord)
         LEFT JOIN unnest(p_ids, verdicts) AS o (id, verdict) ON o.id = u.existing;

@@ -37,6 +37,7 @@ def essence(verdict: Verdict) -> tuple[Outcome, Retry, ErrorCode | None]:
     return verdict.outcome, verdict.retry, verdict.error_code
 
 
+@pytest.mark.fault(54, 60)
 @pytest.mark.parametrize(
     ("status_code", "expected"),
     [

@@ -21,6 +21,7 @@ def seconds(number: float) -> timedelta:
     return timedelta(seconds=number)
 
 
+@pytest.mark.fault(53)
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

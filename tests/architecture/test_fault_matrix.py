@@ -1,0 +1,34 @@
+"""Every known fault is inflicted by a test, or it is said why not."""
+
+import ast
+from collections import defaultdict
+from pathlib import Path
+
+from tests.faults.matrix import FAULTS, LEFT_OUT
+
+ROOT = Path(__file__).parents[2]
+
+
+def inflicted() -> dict[int, set[str]]:
+    """Which tests are marked with each fault."""
+    found: dict[int, set[str]] = defaultdict(set)
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.fault":
+                for number in node.args:
+                    found[ast.literal_eval(number)].add(str(path.relative_to(ROOT)))
+    return found
+
+
+def test_every_fault_is_inflicted_or_left_out_for_a_reason() -> None:
+    tested = set(inflicted())
+
+    assert set(FAULTS) - tested - set(LEFT_OUT) == set()
+
+
+def test_no_mark_and_no_reason_is_out_of_date() -> None:
+    tested = set(inflicted())
+
+    assert tested - set(FAULTS) == set()
+    assert tested & set(LEFT_OUT) == set()
+    assert set(LEFT_OUT) - set(FAULTS) == set()

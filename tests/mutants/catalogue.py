@@ -1,0 +1,8 @@
+"""All mutants."""
+
+from typing import Final
+
+from tests.mutants import delivery, entrance, ledger
+from tests.mutants.mutant import Mutant
+
+MUTANTS: Final[tuple[Mutant, ...]] = (*entrance.MUTANTS, *ledger.MUTANTS, *delivery.MUTANTS)

@@ -1,0 +1,108 @@
+"""Attempts, hints and facts on their way between processes."""
+
+from typing import Final
+
+from tests.mutants.mutant import Mutant
+
+_WORK: Final = "tests/integration/executor/test_work.py"
+_RELAY: Final = "tests/integration/common/test_relay.py"
+_USAGE: Final = "tests/integration/billing/test_usage_recording.py"
+_DISPATCH: Final = "tests/unit/executor/use_cases/test_dispatching.py"
+
+_ATTEMPTS: Final = "services/executor/use_cases/attempts.py"
+_HINTS: Final = "services/executor/use_cases/hints.py"
+_OUTBOX: Final = "libs/common/outbox.py"
+
+MUTANTS: Final = (
+    Mutant(
+        "a hint is acknowledged before its claim",
+        _HINTS,
+        "    claims = await _claim(ports, floor, ids) if ids else []\n",
+        "    await source.hints.ack(deliveries)\n"
+        "    claims = await _claim(ports, floor, ids) if ids else []\n",
+        ("tests/integration/executor/test_unclaimed_hints.py",),
+    ),
+    Mutant(
+        "a lease is never renewed",
+        "services/executor/use_cases/leases.py",
+        "EVERY: Final = timedelta(seconds=5)",
+        "EVERY: Final = timedelta(hours=5)",
+        (f"{_DISPATCH}::test_a_lease_outlives_two_renewals_that_fail",),
+    ),
+    Mutant(
+        "a lease that is lost does not end the call",
+        "services/executor/use_cases/leases.py",
+        "floor.cancel(lease for lease in leases if lease.request_id not in kept)",
+        "floor.cancel([])",
+        ("tests/unit/executor/use_cases/test_leases.py",),
+    ),
+    Mutant(
+        "who stood still calls without asking",
+        "services/executor/use_cases/leases.py",
+        "    while not floor.is_surely_leased(claim):\n",
+        "    while False:\n",
+        (f"{_WORK}::test_who_stood_still_past_a_lease_asks_before_it_calls",),
+    ),
+    Mutant(
+        "an answer in hand is dropped when the ledger is away",
+        _ATTEMPTS,
+        "            await asyncio.sleep(pause)\n            continue\n",
+        "            return None\n",
+        (f"{_WORK}::test_an_answer_in_hand_is_written_when_the_ledger_is_back",),
+    ),
+    Mutant(
+        "an orphan is closed without a lease's length of contact",
+        "services/executor/use_cases/dispatch.py",
+        "if step is _close_orphans and not contact.covers_a_lease():",
+        "if False:",
+        (f"{_DISPATCH}::test_no_lease_is_taken_before_a_lease_of_unbroken_contact",),
+    ),
+    Mutant(
+        "contact that was lost still counts",
+        "services/executor/use_cases/dispatch.py",
+        "            contact.lost()\n",
+        "",
+        (f"{_DISPATCH}::test_contact_that_was_lost_begins_anew",),
+    ),
+    Mutant(
+        "a dispatcher that starts does not repeat the hints of the last",
+        "services/executor/use_cases/dispatch.py",
+        "    came_back.set()\n",
+        "",
+        (f"{_DISPATCH}::test_a_start_looks_at_every_hint_again",),
+    ),
+    Mutant(
+        "the relay marks what the broker did not confirm",
+        _OUTBOX,
+        "for group, reason in outcomes if reason is None for row in group",
+        "for group, reason in outcomes for row in group",
+        (f"{_RELAY}::test_an_event_that_nobody_reads_stays_and_the_others_go",),
+    ),
+    Mutant(
+        "the relay marks before it publishes",
+        _OUTBOX,
+        "            sent = await self._publish(rows)\n            if sent:\n",
+        "            sent = [row.id for row in rows]\n"
+        "            asyncio.get_running_loop().call_later(\n"
+        "                0.5, lambda: asyncio.ensure_future(self._publish(rows))\n"
+        "            )\n"
+        "            if sent:\n",
+        (
+            f"{_RELAY}::test_a_relay_that_dies_between_publishing_and_deleting_sends_twice_and_loses_nothing",
+        ),
+    ),
+    Mutant(
+        "usage is counted as often as it is told",
+        "services/billing/repositories/usage.py",
+        'ORDER BY 1 ON CONFLICT DO NOTHING RETURNING request_id"',
+        'ORDER BY 1 ON CONFLICT (request_id) DO UPDATE SET attempts = 99 RETURNING request_id"',
+        (f"{_USAGE}::test_the_first_telling_stands",),
+    ),
+    Mutant(
+        "test requests are billed",
+        "services/billing/domain/usage.py",
+        'if request.mode == "live")',
+        "if request.mode)",
+        (f"{_USAGE}::test_test_requests_count_for_nothing",),
+    ),
+)
