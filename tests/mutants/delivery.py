@@ -67,8 +67,8 @@ MUTANTS: Final = (
     Mutant(
         "a dispatcher that starts does not repeat the hints of the last",
         "services/executor/use_cases/dispatch.py",
-        "    came_back.set()\n",
-        "",
+        "    contact = Contact()\n    came_back.set()\n",
+        "    contact = Contact()\n",
         (f"{_DISPATCH}::test_a_start_looks_at_every_hint_again",),
     ),
     Mutant(
