@@ -20,7 +20,6 @@ from libs.common.contracts.accounts import (
     provider_connection_path,
 )
 from libs.common.crypto import SealingKey, SealingKeyring
-from libs.common.ids import new_id
 from libs.common.settings import Secret
 from services.accounts import app
 from services.accounts.domain.keys import NewKey
@@ -139,7 +138,9 @@ async def test_an_executor_learns_how_a_project_stands(
 
 
 @pytest.mark.parametrize("path", [provider_connection_path, project_standing_path])
-@pytest.mark.parametrize("project_id", [new_id("prj"), "prj_none", "%00", "%ff", "a" * 500])
+@pytest.mark.parametrize(
+    "project_id", ["prj_01jd0000000000000000000000", "prj_none", "%00", "%ff", "a" * 500]
+)
 async def test_an_unknown_project_is_404(
     web: httpx2.AsyncClient,
     executor_key: ServiceKey,

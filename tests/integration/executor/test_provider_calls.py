@@ -69,7 +69,7 @@ async def test_a_body_of_any_size_gets_through() -> None:
 
 @pytest.mark.parametrize(
     ("encoding", "packed"),
-    [("gzip", gzip.compress(b'{"a":1}')), ("Deflate", zlib.compress(b'{"a":1}'))],
+    [("gzip", gzip.compress(b'{"a":1}', mtime=0)), ("Deflate", zlib.compress(b'{"a":1}'))],
 )
 async def test_an_answer_that_is_compressed_all_the_same_is_inflated(
     encoding: str, packed: bytes
