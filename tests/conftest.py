@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -17,22 +16,6 @@ from tests.support import servers
 # A loaded machine is no reason to call a property slow.
 settings.register_profile("any-machine", deadline=None)
 settings.load_profile("any-machine")
-
-
-ROOT = Path(__file__).parent
-SYSTEM = "whole systems"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say what one process runs, where several share the tests (pytest-xdist's loadgroup).
-
-    A file's tests stay together. Whatever starts the whole system is one group: two of those at
-    once would be each other's disturbance.
-    """
-    for item in items:
-        folder, *rest = item.path.relative_to(ROOT).parts
-        group = SYSTEM if folder in {"e2e", "faults"} else "/".join((folder, *rest))
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,7 +4,7 @@ Crash pauses are long here, so that a frozen dispatcher can be kept from giving 
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
@@ -13,8 +13,7 @@ from tests.faults.conftest import Judge
 from tests.support.checker import Call
 from tests.support.checker_sources import count, drained, read_calls
 from tests.support.client import CarefulClient, Order
-from tests.support.stack import System, running_system
-from tests.support.stack_faults import COUNTS
+from tests.support.stack import System
 from tests.support.waiting import until
 
 LATE = "reqrun_late_answers_dropped_total"
@@ -23,11 +22,11 @@ ORPHANS = "SELECT count(*) FROM attempts WHERE outcome = 'ambiguous'"
 LEASE_SECONDS = 40.0
 
 
-@pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    settings = {"BACKOFF_SCALE": "8"}
-    with running_system(tmp_path_factory.mktemp("logs"), COUNTS, settings) as started:
-        yield started
+@pytest.fixture
+async def system(system: System) -> AsyncIterator[System]:
+    await system.equip("dispatcher", {"BACKOFF_SCALE": "8"})
+    yield system
+    await system.equip("dispatcher")
 
 
 async def start_calls(
