@@ -26,19 +26,19 @@ def _our_logs() -> None:
 
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[PostgreSql]:
-    with servers.running(PostgreSql) as server:
+    with servers.shared(PostgreSql) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def rabbitmq_server() -> Iterator[RabbitMq]:
-    with servers.running(RabbitMq) as server:
+    with servers.shared(RabbitMq) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[Redis]:
-    with servers.running(Redis) as server:
+    with servers.shared(Redis) as server:
         yield server
 
 

@@ -38,6 +38,15 @@ def running(kind: type[Some]) -> Iterator[Some]:
 
 
 @contextmanager
+def shared(kind: type[Some]) -> Iterator[Some]:
+    """A server for all tests of a session; no test may kill it: others keep connections to it."""
+    with running(kind) as server:
+        began = server.pid
+        yield server
+        assert server.pid == began, f"a test restarted the {kind.name} that all tests share"
+
+
+@contextmanager
 def database(server: PostgreSql, template: str = "template0") -> Iterator[str]:
     """A new database, empty unless copied from `template`; its address. Dropped at the end."""
     name = f"test_{secrets.token_hex(6)}"

@@ -15,13 +15,30 @@ from deploy.local.servers.redis import Redis
 from deploy.local.servers.server import Server
 from tests.support import servers
 
-KINDS: tuple[type[Server], ...] = (PostgreSql, RabbitMq, Redis)
+
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[PostgreSql]:
+    with servers.running(PostgreSql) as server:
+        yield server
 
 
-@pytest.fixture(params=KINDS, ids=lambda kind: kind.name, scope="module")
-def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    with servers.running(request.param) as started:
-        yield started
+@pytest.fixture(scope="module")
+def rabbitmq() -> Iterator[RabbitMq]:
+    with servers.running(RabbitMq) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def redis() -> Iterator[Redis]:
+    with servers.running(Redis) as server:
+        yield server
+
+
+@pytest.fixture(params=["postgresql", "rabbitmq", "redis"])
+def server(request: pytest.FixtureRequest) -> Server:
+    """Each kind in turn, of this module's own: what all tests share is not killed."""
+    started: Server = request.getfixturevalue(request.param)
+    return started
 
 
 def test_a_server_comes_back_on_the_same_address_after_a_kill(server: Server) -> None:
@@ -70,14 +87,14 @@ def test_stopping_twice_is_harmless_and_leaves_nothing(tmp_path: Path) -> None:
 
 
 async def test_postgresql_keeps_what_it_committed_over_a_kill(
-    postgresql_server: PostgreSql, empty_database: str
+    postgresql: PostgreSql,
 ) -> None:
-    connection = await asyncpg.connect(empty_database)
+    connection = await asyncpg.connect(postgresql.url)
     await connection.execute("CREATE TABLE kept AS SELECT 1 AS one")
-    postgresql_server.kill()
-    postgresql_server.start()
+    postgresql.kill()
+    postgresql.start()
     connection.terminate()
-    connection = await asyncpg.connect(empty_database)
+    connection = await asyncpg.connect(postgresql.url)
     assert await connection.fetchval("SELECT one FROM kept") == 1
     assert await connection.fetchval("SHOW fsync") == "on"
     assert await connection.fetchval("SHOW synchronous_commit") == "on"
@@ -92,24 +109,24 @@ def test_every_test_gets_an_empty_database_of_its_own(
     assert postgresql_server.execute(tables, name).strip() == "0"
 
 
-def test_a_wrong_statement_is_an_error_and_not_silence(postgresql_server: PostgreSql) -> None:
+def test_a_wrong_statement_is_an_error_and_not_silence(postgresql: PostgreSql) -> None:
     with pytest.raises(ProgramFailed, match="psql"):
-        postgresql_server.execute("SELECT nonsense")
+        postgresql.execute("SELECT nonsense")
 
 
-def test_a_wiped_broker_comes_back_empty_with_its_users(rabbitmq_server: RabbitMq) -> None:
-    rabbitmq_server.control("eval", 'rabbit_vhost:add(<<"extra">>, <<"test">>).')
-    assert "extra" in rabbitmq_server.control("list_vhosts")
+def test_a_wiped_broker_comes_back_empty_with_its_users(rabbitmq: RabbitMq) -> None:
+    rabbitmq.control("eval", 'rabbit_vhost:add(<<"extra">>, <<"test">>).')
+    assert "extra" in rabbitmq.control("list_vhosts")
     with pytest.raises(ProgramFailed, match="before its data is wiped"):
-        rabbitmq_server.wipe()
-    rabbitmq_server.kill()
-    rabbitmq_server.wipe()
-    rabbitmq_server.start()
-    assert "extra" not in rabbitmq_server.control("list_vhosts")
-    assert "reqrun" in rabbitmq_server.control("list_users")
+        rabbitmq.wipe()
+    rabbitmq.kill()
+    rabbitmq.wipe()
+    rabbitmq.start()
+    assert "extra" not in rabbitmq.control("list_vhosts")
+    assert "reqrun" in rabbitmq.control("list_users")
 
 
-def test_redis_forgets_at_a_wipe(redis_server: Redis) -> None:
-    redis_server.command("SET", "name", "value")
-    redis_server.wipe()
-    assert redis_server.command("EXISTS", "name") == ":0\r\n"
+def test_redis_forgets_at_a_wipe(redis: Redis) -> None:
+    redis.command("SET", "name", "value")
+    redis.wipe()
+    assert redis.command("EXISTS", "name") == ":0\r\n"
