@@ -8,11 +8,14 @@ import msgspec
 import pytest
 
 from tests.support import judging
+from tests.support.checker_sources import drained
 from tests.support.checker_summary import Summary
 from tests.support.client import CarefulClient
 from tests.support.judging import Case
 from tests.support.stack import System, running_system
 from tests.support.stack_faults import COUNTS
+
+DRAIN_SECONDS = 60.0
 
 
 @pytest.fixture(scope="session")
@@ -24,8 +27,9 @@ def battered_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System
 
 @pytest.fixture
 async def system(battered_system: System) -> System:
-    """It is whole, whatever the test before has left of it."""
+    """It is whole, whatever the test before has left of it, and has nothing to do."""
     await battered_system.revive()
+    await drained(battered_system, DRAIN_SECONDS)
     return battered_system
 
 

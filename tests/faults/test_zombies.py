@@ -24,7 +24,6 @@ LEASE_SECONDS = 40.0
 
 @pytest.fixture
 async def system(system: System) -> AsyncIterator[System]:
-    await drained(system, 60)  # calls of the test before would be nobody's here
     await system.equip("dispatcher", {"BACKOFF_SCALE": "8"})
     yield system
     await system.equip("dispatcher")

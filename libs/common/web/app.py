@@ -1,8 +1,7 @@
 """Litestar with our defaults, and uvicorn as one of a process's loops."""
 
 import asyncio
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ from litestar.types import ControllerRouterHandler
 from libs.common.runtime import Loop
 from libs.common.web.connections import Bounds, connection_class, cut_the_late
 from libs.common.web.errors import to_response
+from libs.common.web.server import Server
 
 INTERNAL_BODY_BYTES: Final = 1024 * 1024
 KEEP_ALIVE: Final = timedelta(seconds=75)
@@ -45,7 +45,7 @@ def serve(
     """
 
     async def loop(stop: asyncio.Event) -> None:
-        server = _Server(_config(app, host, port, grace, bounds))
+        server = Server(_config(app, host, port, grace, bounds))
         serving = asyncio.create_task(server.serve())
         stopping = asyncio.create_task(stop.wait())
         cutting = asyncio.create_task(cut_the_late(server.server_state.connections, bounds))
@@ -77,11 +77,3 @@ def _config(app: Any, host: str, port: int, grace: timedelta, bounds: Bounds) ->
         timeout_keep_alive=int(KEEP_ALIVE.total_seconds()),
         timeout_graceful_shutdown=int(grace.total_seconds()),
     )
-
-
-class _Server(uvicorn.Server):
-    """Leaves signals to `runtime`: one process, one place that hears them."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield

@@ -38,19 +38,20 @@ class Recorder:
             await self._write([usage for usages in events for usage in usages])
         except Unavailable:
             raise
-        except Exception:
-            if len(events) == 1:
-                raise
-            # One event that cannot be stored must not keep the others from it.
-            return [await self._try(usages) for usages in events]
+        except Exception:  # noqa: BLE001  # told to each event that it belongs to
+            # One usage that cannot be stored must not keep any other from being counted.
+            return [await self._write_each(usages) for usages in events]
         return [None] * len(events)
 
-    async def _try(self, usages: Sequence[Usage]) -> Exception | None:
-        try:
-            await self._write(usages)
-        except Exception as error:  # noqa: BLE001  # it belongs to this event's handler
-            return error
-        return None
+    async def _write_each(self, usages: Sequence[Usage]) -> Exception | None:
+        """Write what can be stored; the last failure, for this event's handler."""
+        failure: Exception | None = None
+        for usage in usages:
+            try:
+                await self._write([usage])
+            except Exception as error:  # noqa: BLE001  # told once all have been tried
+                failure = error
+        return failure
 
     async def _write(self, usages: Sequence[Usage]) -> None:
         async with self._ports.db.transaction() as tx:

@@ -4,8 +4,10 @@ import asyncio
 from datetime import UTC, date, datetime, timedelta, timezone
 from random import Random
 
+import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import func, select
+from sqlalchemy.exc import DBAPIError
 
 from libs.common.contracts.accounts import AccountCreated
 from libs.common.contracts.executor import RequestsFinished, TokenUsage
@@ -119,6 +121,17 @@ async def test_an_event_that_cannot_be_stored_keeps_no_other_from_it(ports: Port
 
     assert [isinstance(answer, Exception) for answer in answers] == [True] + [False] * 8
     assert await counted(ports) == 8
+
+
+async def test_a_request_that_cannot_be_stored_keeps_no_other_of_its_event_from_it(
+    ports: Ports,
+) -> None:
+    requests = (finished(1), finished(2, tokens=TokenUsage(total=2**40)), finished(3))
+
+    with pytest.raises(DBAPIError):
+        await usage.Recorder(ports).record(RequestsFinished(requests=requests))
+
+    assert await counted(ports) == 2
 
 
 async def test_the_period_is_that_of_acceptance_in_utc(ports: Ports) -> None:

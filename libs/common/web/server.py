@@ -1,0 +1,74 @@
+"""uvicorn's server, with a stop that loses no call.
+
+uvicorn 0.54 resets connections that the kernel took and the process has not accepted yet, and
+closes kept ones whose next request may be on its way: such a caller cannot know whether it was
+heard.
+tests/integration/common/test_stopping_servers.py holds both over raw sockets.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Final
+
+import uvicorn
+
+LAST_CALLS: Final = timedelta(seconds=1)
+_LOOK_SECONDS: Final = 0.02
+
+
+class Server(uvicorn.Server):
+    """Asked to stop, it refuses new connections, and answers on those that it has.
+
+    For `LAST_CALLS`, or until nobody is connected any more, every answer says `Connection: close`.
+    """
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leaves signals to `runtime`: one process, one place that hears them."""
+        yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the door behind the last one who was before it; hear everybody out; then end."""
+        self.server_state.default_headers = [
+            *self.server_state.default_headers,
+            (b"connection", b"close"),
+        ]
+        await self._close_the_door()
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + LAST_CALLS.total_seconds()
+        # uvicorn keeps a set of connections, and tells nobody when one leaves it.
+        while self.server_state.connections and loop.time() < ends_at:  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_SECONDS)
+        await super().shutdown(sockets)
+
+    async def _close_the_door(self) -> None:
+        loop = asyncio.get_running_loop()
+        listening = [listener for server in self.servers for listener in server.sockets]
+        # A copy of the descriptor: the loop's own is closed with its server.
+        doors = [socket.socket(fileno=socket.dup(listener.fileno())) for listener in listening]
+        for server in self.servers:
+            server.close()
+        for connection in [connection for door in doors for connection in _last_ones(door)]:
+            await loop.connect_accepted_socket(self._connection, connection)
+
+    def _connection(self) -> asyncio.Protocol:
+        protocol: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        return protocol
+
+
+def _last_ones(door: socket.socket) -> list[socket.socket]:
+    """Accept whoever stands before it, then close it at once."""
+    door.settimeout(0)
+    accepted = []
+    with door, contextlib.suppress(BlockingIOError):
+        while True:
+            connection, _ = door.accept()
+            accepted.append(connection)
+    return accepted
