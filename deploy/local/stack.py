@@ -57,7 +57,7 @@ class Stack:
         self.postgresql = self._server(PostgreSql)
         self.rabbitmq = self._server(RabbitMq)
         self.redis = self._server(Redis)
-        self.rabbitmq.definitions = definitions(_users(self.site.keys.services))
+        self.rabbitmq.definitions = definitions(_users(self.site.keys.services), is_one_node=True)
         self.processes = {
             process.name: self._run(self.site.program(process))
             for process in _expanded(options.counts)

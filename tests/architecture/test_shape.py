@@ -31,7 +31,7 @@ HOMES = {
     "sqlalchemy": r"services/\w+/(models\.py|repositories/|migrations/)"
     r"|libs/common/(database\.py|outbox\.py|migrations/)|libs/ledger/migrations/",
     "alembic": r"services/\w+/migrations/|libs/ledger/migrations/|libs/common/migrations/",
-    "uvicorn": r"libs/common/web/(app|connections)\.py",
+    "uvicorn": r"libs/common/web/(app|connections|server)\.py",
     "jinja2": r"services/\w+/(api/reference/|pages/)",
     "jwt": r"libs/common/tokens\.py",
     "structlog": r"libs/common/logs\.py",

@@ -42,7 +42,7 @@ class Publisher(Protocol):
     """Sends messages, confirmed by the broker."""
 
     async def publish(self, message: Message) -> None:
-        """Send one. Raises PublishFailed; returns once the broker has it on disk."""
+        """Send one. Raises PublishFailed; returns once the broker has it, an event on disk."""
         ...
 
     async def publish_many(self, messages: Sequence[Message]) -> list[Unsent | None]:

@@ -3,6 +3,9 @@
 The runbook, the deploy files and the code that declares them read this file. A queue carries one
 argument, its type; limits are policies, because an argument that changes makes every declaration
 fail (PRECONDITION_FAILED) while a policy is simply replaced.
+
+All queues are quorum queues, but those of hints need not be (decision 0014): on a broker of one
+node a quorum replicates to nobody and only costs.
 """
 
 import re
@@ -33,6 +36,10 @@ _HINTS: Final = 1_000_000
 _PARKED_MESSAGES: Final = 100_000
 
 QUORUM: Final = {"x-queue-type": "quorum"}
+CLASSIC: Final = {"x-queue-type": "classic"}
+
+HINT_QUEUES: Final = (WORK_FIRST, WORK_REST)
+"""Of either type. Declared as quorum queues where they are not there; otherwise left as found."""
 
 
 class Exchange(msgspec.Struct, frozen=True):

@@ -11,7 +11,13 @@ from deploy.local.ports import free_ports
 from deploy.local.servers.rabbitmq import RabbitMq
 from libs.common.broker.protocol import Message, PublishFailed, Unsent
 from libs.common.broker.rabbitmq import RabbitMQPublisher
-from libs.common.broker.topology import EVENTS, WORK, WORK_FIRST, WORK_REST
+from libs.common.broker.topology import (
+    BILLING_REQUESTS,
+    EVENTS,
+    WORK,
+    WORK_FIRST,
+    WORK_REST,
+)
 from libs.common.settings import Secret
 from tests.support import queues
 from tests.support.waiting import until
@@ -34,15 +40,24 @@ def hint(number: int, queue: str = WORK_FIRST) -> Message:
     return Message(WORK, queue, b"rr_%026d" % number)
 
 
-async def test_a_confirmed_message_is_in_its_queue_and_persistent(
+async def test_a_confirmed_event_is_in_its_queue_and_persistent(
     broker: str, publisher: RabbitMQPublisher
 ) -> None:
-    await publisher.publish(Message(WORK, WORK_FIRST, b"one", event_id="accounts/7"))
+    await publisher.publish(Message(EVENTS, "requests.finished", b"one", event_id="requests/7"))
 
-    [message] = await queues.drain_messages(broker, WORK_FIRST)
+    [message] = await queues.drain_messages(broker, BILLING_REQUESTS)
     assert message.body == b"one"
     assert message.delivery_mode == 2
-    assert message.headers["event_id"] == "accounts/7"
+    assert message.headers["event_id"] == "requests/7"
+
+
+async def test_a_hint_need_not_survive_the_broker(
+    broker: str, publisher: RabbitMQPublisher
+) -> None:
+    await publisher.publish(hint(1))
+
+    [message] = await queues.drain_messages(broker, WORK_FIRST)
+    assert message.delivery_mode == 1
 
 
 async def test_a_burst_arrives_whole_and_in_order(

@@ -84,6 +84,14 @@ def test_a_queue_carries_no_argument_but_its_type() -> None:
     assert all(q["arguments"] == {"x-queue-type": "quorum"} for q in render()["queues"])
 
 
+def test_on_one_node_the_queues_of_hints_are_classic_and_all_others_keep_their_quorum() -> None:
+    found = {q["name"]: q["arguments"] for q in definitions([], is_one_node=True)["queues"]}
+
+    classic = {name for name, one in found.items() if one == {"x-queue-type": "classic"}}
+    assert classic == {"work.first", "work.rest"}
+    assert all(found[name] == {"x-queue-type": "quorum"} for name in found.keys() - classic)
+
+
 def test_the_definitions_hold_no_password() -> None:
     users = [
         User(

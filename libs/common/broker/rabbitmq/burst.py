@@ -22,7 +22,9 @@ from pamqp import commands, frame
 from pamqp.header import ContentHeader
 
 from libs.common.broker.protocol import Message, Unsent
+from libs.common.broker.topology import WORK
 
+_TRANSIENT: Final = 1
 _PERSISTENT: Final = 2
 _BODY_FRAME: Final = struct.Struct(">BHI")
 _BODY: Final = 3
@@ -114,7 +116,8 @@ def _envelope(
     """The frames before the body, cut where the message id goes; alike for all hints of a queue."""
     publish = commands.Basic.Publish(exchange=exchange, routing_key=routing_key, mandatory=True)
     properties = commands.Basic.Properties(
-        delivery_mode=_PERSISTENT,
+        # What a hint says is in the ledger: a broker that restarts may forget it.
+        delivery_mode=_TRANSIENT if exchange == WORK else _PERSISTENT,
         message_id=_ID_PLACE,
         headers={"event_id": event_id} if event_id is not None else None,
     )

@@ -1,4 +1,4 @@
-"""Publishing: confirmed, persistent, mandatory, and never for longer than the time given."""
+"""Publishing: confirmed, mandatory, and never for longer than the time given."""
 
 import asyncio
 from collections import Counter as Tally
