@@ -34,13 +34,17 @@ class Wrong(Exception):
 
 
 class Costs:
-    """One set of hands for a whole run: plans that were made early stay."""
+    """One set of hands for a whole run, a session each: plans that were made early stay."""
 
     def __init__(self, url: str, sql: "asyncpg.Connection[asyncpg.Record]") -> None:
         """`sql`: a superuser's, to read the counters."""
         self._sql = sql
-        self._gateway = GatewayLedger(url)
-        self._executor = ExecutorLedger(url, owner="executor-1")
+        self._gateway = GatewayLedger(url, connections=1)
+        self._executor = ExecutorLedger(url, owner="executor-1", connections=1)
+
+    async def make_plans(self) -> None:
+        """Run every statement once, so that it is planned. Raises Wrong."""
+        await self._batch()
 
     async def measure(self, requests: int) -> dict[str, float]:
         """Buffers a request by verb, after a first batch that does not count. Raises Wrong."""

@@ -11,7 +11,7 @@ _KEYS: Final = "tests/integration/gateway/test_idempotency.py"
 _OUTAGES: Final = "tests/integration/gateway/test_ledger_outages.py"
 _VERDICTS: Final = "tests/integration/ledger/test_verdicts.py"
 _CALLERS: Final = "tests/unit/gateway/use_cases/test_callers.py"
-_ORDERS: Final = "tests/integration/ledger/test_interleavings.py"
+_LIMITS: Final = "tests/integration/ledger/test_interleaved_limits.py"
 
 _ENTRANCE: Final = "services/gateway/use_cases/entrance.py"
 _SUBMITTING: Final = "services/gateway/use_cases/submitting.py"
@@ -150,14 +150,14 @@ MUTANTS: Final = (
         _ACCEPT,
         "OR c.pending + w.n <= w.pending_limit AND (",
         "OR true OR (",
-        (f"{_ORDERS}::test_the_last_pending_place_is_given_once",),
+        (f"{_LIMITS}::test_the_last_pending_place_is_given_once",),
     ),
     Mutant(
         "the exact path admits one too many",
         _ACCEPT,
         "WHEN c.pending + i.rank > i.pending_limit THEN",
         "WHEN c.pending + i.rank > i.pending_limit + 1 THEN",
-        (f"{_ORDERS}::test_the_last_pending_place_is_given_once",),
+        (f"{_LIMITS}::test_the_last_pending_place_is_given_once",),
     ),
     Mutant(
         "a retry leaves the key where it was",

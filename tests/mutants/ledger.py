@@ -6,6 +6,7 @@ from tests.mutants.mutant import Mutant
 
 _MOVES: Final = "tests/integration/ledger/test_transitions.py"
 _ORDERS: Final = "tests/integration/ledger/test_interleavings.py"
+_LIMITS: Final = "tests/integration/ledger/test_interleaved_limits.py"
 _ERASING: Final = "tests/integration/ledger/test_erasing.py"
 _SESSIONS: Final = "tests/integration/ledger/test_sessions.py"
 
@@ -105,7 +106,7 @@ MUTANTS: Final = (
         _SETTLE,
         "SET pending = c.pending - a.n",
         "SET pending = c.pending",
-        (f"{_ORDERS}::test_a_finish_makes_room_for_a_submission_or_comes_too_late",),
+        (f"{_LIMITS}::test_a_finish_makes_room_for_a_submission_or_comes_too_late",),
     ),
     Mutant(
         "an end is told to nobody",
@@ -119,7 +120,7 @@ MUTANTS: Final = (
         "libs/ledger/release.py",
         "ELSE greatest(least(r.n, c.running_limit - c.slots), 0) END AS granted",
         "ELSE r.n END AS granted",
-        (f"{_ORDERS}::test_a_slot_that_becomes_free_is_given_once",),
+        (f"{_LIMITS}::test_a_slot_that_becomes_free_is_given_once",),
     ),
     Mutant(
         "a release does not see the pause that came meanwhile",

@@ -31,12 +31,15 @@ async def buffers(sql: "asyncpg.Connection[asyncpg.Record]", work: Work) -> int:
 
 
 async def _touched(sql: "asyncpg.Connection[asyncpg.Record]") -> int:
+    """Of all tables, every day's partition among them."""
     await sql.execute("SELECT pg_stat_force_next_flush()")
     value: int = await sql.fetchval(
         """
-        SELECT sum(heap_blks_hit + heap_blks_read + coalesce(idx_blks_hit, 0)
-            + coalesce(idx_blks_read, 0))::bigint
-        FROM pg_statio_user_tables WHERE relname IN ('live', 'requests', 'results', 'attempts')
+        SELECT sum(heap_blks_hit + heap_blks_read
+            + coalesce(idx_blks_hit + idx_blks_read, 0)
+            + coalesce(toast_blks_hit + toast_blks_read, 0)
+            + coalesce(tidx_blks_hit + tidx_blks_read, 0))::bigint
+        FROM pg_statio_user_tables
         """
     )
     return value

@@ -19,6 +19,13 @@ def test_the_fewest_rows_are_compared_with_the_most() -> None:
     assert failed(beside(10), beside(100, claim=900), beside(1_000)) == []
 
 
+def test_beside_the_most_rows_the_worse_plans_count() -> None:
+    early, new = beside(1_000, claim=90), beside(1_000)
+
+    assert failed(beside(10), early, new) == ["shared buffers a request", "claim"]
+    assert failed(beside(10), new, early) == ["shared buffers a request", "claim"]
+
+
 def test_a_scan_fails() -> None:
     assert failed(beside(10), beside(1_000, claim=90)) == ["shared buffers a request", "claim"]
 

@@ -5,7 +5,8 @@
 -- attempt.
 --
 -- The bodies are read day by day: with the day in a variable one partition is opened, where a join
--- with the claim would open all of them (decision 0013).
+-- with the claim would open all of them (decision 0013). OFFSET 0 keeps each look-up by key what it
+-- is: as a join, a plan that was made while the tables were empty may read all of a table for ever.
 CREATE FUNCTION claim_v1(p_ids text[], p_owner text, p_lease interval) RETURNS TABLE (
     id text, account_id text, project_id text, mode text, endpoint text, model text,
     connection_id text, fence integer, attempts integer, counted integer, timeouts integer,
@@ -31,8 +32,11 @@ BEGIN
     FROM (
         SELECT l.id, c.until IS NOT NULL AS is_cooling
         FROM live l
-        LEFT JOIN cooldowns c ON c.connection_id = l.connection_id AND c.model = l.model
-            AND c.until > t
+        LEFT JOIN LATERAL (
+            SELECT c.until FROM cooldowns c
+            WHERE c.connection_id = l.connection_id AND c.model = l.model AND c.until > t
+            OFFSET 0
+        ) c ON true
         WHERE l.id = ANY(p_ids) AND l.slot_at IS NOT NULL AND l.state IN ('queued', 'retrying')
             AND l.not_before <= t AND l.deadline > t
         ORDER BY l.id
@@ -75,9 +79,17 @@ BEGIN
             l.fails_on_unknown, l.body_expires_on, l.created_at, l.started_at, l.not_before,
             b.content, k.secret
         FROM unnest(claimed) l
-        LEFT JOIN body_keys k ON k.expires_on = day AND k.request_id = l.id
-        LEFT JOIN bodies b ON b.expires_on = day AND b.request_id = k.request_id
-            AND b.kind = 'request' AND b.number = 0
+        LEFT JOIN LATERAL (
+            SELECT k.request_id, k.secret FROM body_keys k
+            WHERE k.expires_on = day AND k.request_id = l.id
+            OFFSET 0
+        ) k ON true
+        LEFT JOIN LATERAL (
+            SELECT b.content FROM bodies b
+            WHERE b.expires_on = day AND b.request_id = k.request_id
+                AND b.kind = 'request' AND b.number = 0
+            OFFSET 0
+        ) b ON true
         WHERE l.body_expires_on = day;
     END LOOP;
 END

@@ -1,0 +1,65 @@
+"""Rows that lie beside those under test: open requests, and history on the same days."""
+
+import asyncpg
+
+_ID = "'rr_' || lpad(n::text, 26, '0')"
+_ENDED_ID = "'rr_e' || lpad(n::text, 25, '0')"
+_ROWS = "FROM generate_series($1::integer, $2::integer) n, day"
+
+# The day that the rows under test expire on: their bodies and these lie in one partition.
+_DAY = "WITH day AS (SELECT max(body_expires_on) AS day FROM requests)"
+
+_OPEN = f"""
+{_DAY} INSERT INTO live (id, account_id, project_id, mode, state, endpoint, model, connection_id,
+    created_at, updated_at, not_before, due_at, deadline, max_attempts, call_timeout,
+    fails_on_unknown, body_expires_on)
+SELECT {_ID}, 'acc_fill', 'prj_fill', 'live', 'queued', 'e', 'm', 'c',
+    now(), now(), now(), now() + interval '1 day', now() + interval '1 day', 8, 600, false, day
+{_ROWS}
+"""
+_ENDED = f"""
+{_DAY} INSERT INTO results (request_id, account_id, project_id, mode, model, state, attempts,
+    finished_at, body_expires_on)
+SELECT {_ENDED_ID}, 'acc_fill', 'prj_fill', 'live', 'm', 'completed', 1, now(), day {_ROWS}
+"""
+_TRIED = f"""
+{_DAY} INSERT INTO attempts (request_id, number, fence, executor, started_at, finished_at, outcome)
+SELECT {_ENDED_ID}, 1, 1, 'executor-1', now(), now(), 'completed' {_ROWS}
+"""
+_COOLED = f"{_DAY} INSERT INTO cooldowns SELECT 'con_' || n, 'm', now() {_ROWS}"
+_SUBMITTED = f"""
+{_DAY} INSERT INTO requests (id, account_id, project_id, key_id, mode, endpoint, model, created_at,
+    body_expires_on)
+SELECT id, 'acc_fill', 'prj_fill', 'key_fill', 'live', 'e', 'm', now(), day
+{_ROWS}, LATERAL (VALUES ({_ID}), ({_ENDED_ID})) AS both_of (id)
+"""
+_KEYS = f"""
+{_DAY} INSERT INTO body_keys (request_id, expires_on, secret)
+SELECT id, day, '\\x00' {_ROWS}, LATERAL (VALUES ({_ID}), ({_ENDED_ID})) AS both_of (id)
+"""
+_BODIES = f"""
+{_DAY} INSERT INTO bodies (request_id, kind, number, expires_on, content)
+SELECT id, kind, number, day, '\\x00'
+{_ROWS}, LATERAL (
+    VALUES ({_ID}, 'request', 0), ({_ENDED_ID}, 'request', 0), ({_ENDED_ID}, 'result', 1)
+) AS all_of (id, kind, number)
+"""  # noqa: S608  # constants
+_FILL = (_OPEN, _ENDED, _TRIED, _COOLED, _SUBMITTED, _KEYS, _BODIES)
+_COUNTERS = """
+INSERT INTO project_counters VALUES ('prj_fill', 'live', 0, 0, false);
+INSERT INTO account_counters VALUES ('acc_fill', 'live', 0, current_date, 0)
+"""
+
+
+async def make_room(sql: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Add the counters of the project that all rows beside belong to."""
+    await sql.execute(_COUNTERS)
+
+
+async def crowd(sql: "asyncpg.Connection[asyncpg.Record]", first: int, last: int) -> None:
+    """Open and ended requests `first` to `last`, on the day of the latest request there is."""
+    for statement in _FILL:
+        await sql.execute(statement, first, last)
+    await sql.execute(
+        "UPDATE account_counters SET pending = $1 WHERE account_id = 'acc_fill'", last
+    )
