@@ -10,6 +10,7 @@ import msgspec
 from libs.common.broker.protocol import Consumer, Publisher
 from libs.common.clock import Clock
 from libs.common.content import DataKey
+from libs.common.contracts.gateway import Ended
 from libs.ledger.ledger import DispatcherLedger, ExecutorLedger
 from services.executor.domain.calls import Answer, CallFailure, ProviderConnection
 from services.executor.domain.projects import Standing
@@ -68,7 +69,7 @@ class Standings(Protocol):
 class WakeUps(Protocol):
     """Tells waiting gateways that requests are final. May be lost; never waited for."""
 
-    def tell(self, request_ids: Sequence[str]) -> None:
+    def tell(self, ended: Sequence[Ended]) -> None:
         """Soon, together with whatever else finishes now."""
         ...
 

@@ -8,6 +8,7 @@ import msgspec
 
 from libs.common.clock import Clock
 from libs.common.contracts.accounts import KeyContext, KeyDigests
+from libs.common.contracts.gateway import Ended
 from libs.ledger.accept import Hint, Submission, Verdict
 from libs.ledger.cancel import CancelAnswer, Change
 from libs.ledger.erase import EraseAnswer
@@ -105,7 +106,7 @@ class Models(Protocol):
 class WakeUps(Protocol):
     """Tells waiting gateways that requests are final. May be lost; never waited for."""
 
-    def tell(self, request_ids: Sequence[str]) -> None:
+    def tell(self, ended: Sequence[Ended]) -> None:
         """Returns at once."""
         ...
 

@@ -73,7 +73,7 @@ class Redis(Server):
         """Forget everything, as a restart does."""
         self.command("FLUSHALL")
 
-    def command(self, *words: str) -> str:
+    def command(self, *words: str | bytes) -> str:
         """One command with a one-line answer, which comes back raw; ProgramFailed on an error."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
             lines = connection.makefile("rb")
@@ -85,6 +85,6 @@ class Redis(Server):
         return answer
 
 
-def _encode(words: tuple[str, ...]) -> bytes:
-    parts = [f"*{len(words)}\r\n", *(f"${len(w.encode())}\r\n{w}\r\n" for w in words)]
-    return "".join(parts).encode()
+def _encode(words: tuple[str | bytes, ...]) -> bytes:
+    raw = [word if isinstance(word, bytes) else word.encode() for word in words]
+    return b"".join([b"*%d\r\n" % len(raw), *(b"$%d\r\n%b\r\n" % (len(w), w) for w in raw)])

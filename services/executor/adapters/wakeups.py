@@ -8,13 +8,15 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from libs.common import logs
-from libs.common.contracts.gateway import WAKE_UP_CHANNEL
+from libs.common.contracts.gateway import WAKE_UP_CHANNEL, Ended, encode_wake_up
 
 log = logs.get(__name__)
 
 WAKE_UPS_LOST: Final = "wake_ups_lost"
 
 _MAX_WAITING: Final = 10_000
+# Of what waits for a slow Redis, only so many keep their results in memory.
+_MAX_RESULTS: Final = 256
 
 
 class RedisWakeUps:
@@ -22,23 +24,25 @@ class RedisWakeUps:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._waiting: list[str] = []
+        self._waiting: list[Ended] = []
         self._flushing: asyncio.Task[None] | None = None
 
-    def tell(self, request_ids: Sequence[str]) -> None:
+    def tell(self, ended: Sequence[Ended]) -> None:
         """Publish soon; nobody waits for it."""
-        if not request_ids or len(self._waiting) > _MAX_WAITING:
+        if not ended or len(self._waiting) > _MAX_WAITING:
             return
-        self._waiting.extend(request_ids)
+        if len(self._waiting) > _MAX_RESULTS:
+            ended = [Ended(one.request_id) for one in ended]
+        self._waiting.extend(ended)
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush())
 
     async def _flush(self) -> None:
         try:
             while self._waiting:
-                ids, self._waiting = self._waiting, []
-                await self._redis.publish(WAKE_UP_CHANNEL, "\n".join(ids))
+                told, self._waiting = self._waiting, []
+                await self._redis.publish(WAKE_UP_CHANNEL, encode_wake_up(told))
         except (RedisError, OSError, TimeoutError):
-            log.warning(WAKE_UPS_LOST, count=len(ids))
+            log.warning(WAKE_UPS_LOST, count=len(told))
         finally:
             self._flushing = None

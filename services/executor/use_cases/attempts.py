@@ -15,6 +15,7 @@ from prometheus_client import Counter, Histogram
 
 from libs.common import logs
 from libs.common.content import BodySeal
+from libs.common.contracts.gateway import TOLD_RESULT_BYTES, Ended
 from libs.common.crash_points import crash_point
 from libs.common.errors import Unavailable
 from libs.common.metrics import LATENCY_BUCKETS
@@ -78,8 +79,10 @@ async def run(ports: WorkerPorts, floor: Floor, claim: Claim) -> None:
     floor.stop_calling(claim)
     ATTEMPTS.labels(ending.outcome, ending.error_code or "").inc()
     written = await _write(ports, ending)
-    if written is None or written.is_final:
-        ports.wakeups.tell([claim.request_id])
+    if written is None:
+        ports.wakeups.tell([Ended(claim.request_id)])
+    elif written.is_final:
+        ports.wakeups.tell([_ended(ending, written)])
 
 
 async def _attempt(
@@ -99,6 +102,14 @@ async def _attempt(
     verdict = classify(call, ports.clock.now())
     ending = _ending(ports, claim, verdict)
     return _with_bodies(ending, call, content.seal)
+
+
+def _ended(ending: Finish, written: Finished) -> Ended:
+    """As it was committed; who waits where it was accepted needs no look at the ledger."""
+    result = ending.result if written.state is State.COMPLETED else None
+    if result is None or len(result) > TOLD_RESULT_BYTES:
+        return Ended(ending.request_id)
+    return Ended(ending.request_id, ending.attempt, result)
 
 
 def _ending(ports: WorkerPorts, claim: Claim, verdict: Verdict) -> Finish:

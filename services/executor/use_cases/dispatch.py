@@ -14,6 +14,7 @@ import msgspec
 from prometheus_client import Counter, Gauge, Histogram
 
 from libs.common import logs, runtime
+from libs.common.contracts.gateway import Ended
 from libs.common.crash_points import crash_point
 from libs.common.metrics import LATENCY_BUCKETS
 from libs.ledger import expire, orphans, rehint
@@ -132,7 +133,7 @@ async def _expire(ports: DispatcherPorts) -> bool:
     for request_id in expired:
         log.info(REQUEST_EXPIRED, request_id=request_id)
     DISPATCHED.labels("expired").inc(len(expired))
-    ports.wakeups.tell(expired)
+    ports.wakeups.tell([Ended(one) for one in expired])
     return len(expired) == expire.LIMIT
 
 
@@ -150,7 +151,7 @@ async def _close_orphans(ports: DispatcherPorts) -> bool:
     for one in closed:
         log.warning(ORPHAN_CLOSED, request_id=one.request_id, state=one.state)
     DISPATCHED.labels("orphaned").inc(len(closed))
-    ports.wakeups.tell([one.request_id for one in closed if one.is_final])
+    ports.wakeups.tell([Ended(one.request_id) for one in closed if one.is_final])
     return len(closed) == orphans.LIMIT
 
 

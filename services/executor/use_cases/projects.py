@@ -12,6 +12,7 @@ from prometheus_client import Counter
 
 from libs.common import logs
 from libs.common.contracts.accounts import ProjectDeleted, ProjectPaused, ProjectResumed
+from libs.common.contracts.gateway import Ended
 from libs.common.crash_points import crash_point
 from services.executor.domain.projects import Standing
 from services.executor.ports import DispatcherPorts
@@ -50,7 +51,7 @@ async def _erase(ports: DispatcherPorts, project_id: str) -> int:
     """Batch by batch, each told to who waits for it."""
     count = 0
     async for cancelled in ports.ledger.erase_project(project_id):
-        ports.wakeups.tell(cancelled)
+        ports.wakeups.tell([Ended(one) for one in cancelled])
         count += len(cancelled)
         crash_point("erase.after_batch")
     CANCELLED.inc(count)

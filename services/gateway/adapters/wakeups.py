@@ -1,16 +1,22 @@
 """Wake-ups over Redis: one subscription a gateway, for everybody who waits in it."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final, Protocol
 
+import msgspec
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 from libs.common import logs
-from libs.common.contracts.gateway import WAKE_UP_CHANNEL
+from libs.common.contracts.gateway import (
+    WAKE_UP_CHANNEL,
+    Ended,
+    decode_wake_up,
+    encode_wake_up,
+)
 from libs.common.pauses import growing
 from libs.common.runtime import sleep
 
@@ -18,6 +24,7 @@ log = logs.get(__name__)
 
 WAKE_UP_CHANNEL_LOST: Final = "wake_up_channel_lost"
 WAKE_UP_NOT_TOLD: Final = "wake_up_not_told"
+WAKE_UP_NOT_UNDERSTOOD: Final = "wake_up_not_understood"
 
 _FIRST_PAUSE: Final = timedelta(milliseconds=100)
 _LONGEST_PAUSE: Final = timedelta(seconds=2)
@@ -32,7 +39,7 @@ class ChannelSilent(Exception):
 class Listener(Protocol):
     """Who is told."""
 
-    def wake(self, request_ids: Iterable[str]) -> None:
+    def wake(self, ended: Sequence[Ended]) -> None:
         """These requests are final."""
         ...
 
@@ -89,7 +96,10 @@ class RedisWakeups:
         if message is None:
             raise ChannelSilent
         if message["type"] == "message":
-            self._listener.wake(message["data"].decode("ascii", "replace").split("\n"))
+            try:
+                self._listener.wake(decode_wake_up(message["data"]))
+            except msgspec.DecodeError:
+                log.warning(WAKE_UP_NOT_UNDERSTOOD)  # whom it was for is looked up in time
 
 
 class RedisTeller:
@@ -99,13 +109,13 @@ class RedisTeller:
         self._redis = redis
         self._telling: set[asyncio.Task[None]] = set()
 
-    def tell(self, request_ids: Sequence[str]) -> None:
+    def tell(self, ended: Sequence[Ended]) -> None:
         """See WakeUps."""
-        task = asyncio.create_task(self._publish("\n".join(request_ids)))
+        task = asyncio.create_task(self._publish(encode_wake_up(ended)))
         self._telling.add(task)
         task.add_done_callback(self._telling.discard)
 
-    async def _publish(self, message: str) -> None:
+    async def _publish(self, message: bytes) -> None:
         try:
             await self._redis.publish(WAKE_UP_CHANNEL, message)
         except (RedisError, OSError, TimeoutError) as error:

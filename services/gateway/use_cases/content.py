@@ -7,8 +7,10 @@ import msgspec
 
 from libs.common import logs
 from libs.common.content import BodyKind, new_body_key
+from libs.common.contracts.gateway import Ended
 from libs.common.crypto import SealBroken
 from libs.ledger.look import Standing
+from libs.ledger.states import State
 from libs.ledger.timeline import Attempt
 from services.gateway.domain.errors import ContentUnreadable
 from services.gateway.use_cases.callers import Caller
@@ -16,6 +18,7 @@ from services.gateway.use_cases.callers import Caller
 log = logs.get(__name__)
 
 CONTENT_UNREADABLE: Final = "content_unreadable"
+WAKE_UP_NOT_BELIEVED: Final = "wake_up_not_believed"
 
 
 class Sealed(NamedTuple):
@@ -38,6 +41,24 @@ def open_result(caller: Caller, standing: Standing) -> Standing:
     sealed = Sealed(standing.result, standing.body_key)
     plain = unseal(caller, standing.request_id, sealed, "result")
     return msgspec.structs.replace(standing, result=plain)
+
+
+def open_told(caller: Caller, accepted: Standing, told: Ended) -> Standing | None:
+    """`accepted` as completed with the told result; None where that does not open.
+
+    Whoever sealed it has both halves of the key: it is the executor's, whoever told it.
+    """
+    if told.result is None or accepted.body_key is None:
+        return None
+    seal = caller.data_key.of(accepted.request_id, accepted.body_key)
+    try:
+        plain = seal.open(told.result, "result")
+    except SealBroken:
+        log.warning(WAKE_UP_NOT_BELIEVED, request_id=accepted.request_id)
+        return None
+    return msgspec.structs.replace(
+        accepted, state=State.COMPLETED, attempts=told.attempts, result=plain
+    )
 
 
 def open_errors(caller: Caller, request_id: str, attempts: Sequence[Attempt]) -> list[Attempt]:

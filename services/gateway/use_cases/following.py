@@ -14,7 +14,7 @@ from libs.ledger.look import Question, Standing
 from services.gateway.domain.errors import RequestNotFound
 from services.gateway.ports import Ports
 from services.gateway.use_cases.callers import Caller
-from services.gateway.use_cases.content import open_result
+from services.gateway.use_cases.content import open_result, open_told
 from services.gateway.use_cases.waiting import Waiter, WaitingRoom
 
 WAIT_SECONDS: Final = Histogram(
@@ -64,17 +64,27 @@ async def follow(
         return Reply(standing=open_result(caller, found(await ports.ledger.look(about))))
     with room.listen(about, wait) as waiter:
         started = time.perf_counter()
-        standing = found(await ports.ledger.look(about))
+        standing = open_result(caller, found(await ports.ledger.look(about)))
         if not standing.is_final:
-            standing = found(await until_final(ports, waiter))
-    waited = time.perf_counter() - started
-    return Reply(standing=open_result(caller, standing), wait_seconds=waited)
+            standing = found(await until_final(ports, caller, waiter))
+    return Reply(standing=standing, wait_seconds=time.perf_counter() - started)
 
 
-async def until_final(ports: Ports, waiter: Waiter) -> Standing | None:
-    """Until it is final, or the wait is over. A ledger that is away meanwhile ends no wait."""
+async def until_final(
+    ports: Ports, caller: Caller, waiter: Waiter, accepted: Standing | None = None
+) -> Standing | None:
+    """Until it is final, or the wait is over; with the result in plain.
+
+    `accepted`: of a request that was accepted here just now, with its body key; then a result that
+    a wake-up brings is taken, if it opens. A ledger that is away meanwhile ends no wait. Raises
+    ContentUnreadable.
+    """
     while True:
         await waiter.wait()
+        if accepted is not None and waiter.told is not None:
+            completed = open_told(caller, accepted, waiter.told)
+            if completed is not None:
+                return completed
         try:
             standing = await ports.ledger.look(waiter.question)
         except Unavailable:
@@ -82,4 +92,4 @@ async def until_final(ports: Ports, waiter: Waiter) -> Standing | None:
                 raise
             continue
         if waiter.is_over or standing is None or standing.is_final:
-            return standing
+            return None if standing is None else open_result(caller, standing)

@@ -1,5 +1,6 @@
 """Look after requests that are there: list them, tell their attempts, cancel and erase them."""
 
+from libs.common.contracts.gateway import Ended
 from libs.ledger.accept import Refused
 from libs.ledger.cancel import AlreadyFinal, Cancelled, Change
 from libs.ledger.erase import Erased
@@ -39,7 +40,7 @@ async def cancel(ports: Ports, guest: Guest, request_id: str) -> Standing:
     """
     match await ports.ledger.cancel(_change(guest, request_id)):
         case Cancelled(standing):
-            ports.wakeups.tell([request_id])
+            ports.wakeups.tell([Ended(request_id)])
             return standing
         case AlreadyFinal(standing):
             raise AlreadyFinished(standing.state.value)
@@ -57,7 +58,7 @@ async def erase(ports: Ports, guest: Guest, request_id: str) -> Standing:
     match await ports.ledger.erase(_change(guest, request_id)):
         case Erased(standing, was_open):
             if was_open:
-                ports.wakeups.tell([request_id])
+                ports.wakeups.tell([Ended(request_id)])
             return standing
         case Refused():
             raise NonceReused

@@ -16,6 +16,7 @@ from libs.ledger.look import Standing
 from libs.ledger.original import Original
 from libs.ledger.states import State
 from services.gateway.domain.errors import (
+    ContentUnreadable,
     IdempotencyConflict,
     MonthlyQuotaReached,
     NonceReused,
@@ -29,7 +30,7 @@ from services.gateway.domain.periods import next_month
 from services.gateway.domain.submissions import Chat, Settings, canonical
 from services.gateway.ports import Ports
 from services.gateway.use_cases.callers import Caller
-from services.gateway.use_cases.content import Sealed, open_result, seal, unseal
+from services.gateway.use_cases.content import Sealed, seal, unseal
 from services.gateway.use_cases.following import (
     PREFIX,
     WAIT_SECONDS,
@@ -125,15 +126,18 @@ async def _take_in(
             reply = await _accept(ports, caller, submission)
             if isinstance(reply, Reply):
                 started = time.perf_counter()
+                accepted = msgspec.structs.replace(reply.standing, body_key=submission.body_key)
                 try:
-                    standing = await until_final(ports, waiter)
+                    standing = await until_final(ports, caller, waiter, accepted)
+                except ContentUnreadable:
+                    raise
                 except Unavailable:
                     # It is accepted, and saying so is better than an error that hides it.
                     standing = None
                 waited = time.perf_counter() - started
                 WAIT_SECONDS.observe(waited)
                 return Reply(
-                    standing=open_result(caller, standing or reply.standing),
+                    standing=standing or reply.standing,
                     accept_seconds=reply.accept_seconds,
                     wait_seconds=waited,
                 )

@@ -1,7 +1,8 @@
 """Waiting: callers who want the result as soon as it is there.
 
-Listen, look, wait, look: a wake-up may be lost, the ledger is the truth. Every waiter is looked up
-again from time to time, all that are due in one statement, and all of them at once whenever the
+Listen, look, wait, look: a wake-up may be lost, the ledger is the truth. A wake-up may bring what
+the ledger has committed; only who can open it believes it (decision 0015). Every waiter is looked
+up again from time to time, all that are due in one statement, and all of them at once whenever the
 channel of wake-ups changes. One timer serves everybody: waiters stand in an agenda of tenths of a
 second, so that ten thousand idle ones cost next to nothing.
 """
@@ -17,6 +18,7 @@ from typing import Final
 from prometheus_client import Counter, Gauge
 
 from libs.common import logs
+from libs.common.contracts.gateway import Ended
 from libs.common.errors import Unavailable
 from libs.common.runtime import sleep
 from libs.ledger.look import Question
@@ -41,14 +43,19 @@ FindFinal = Callable[[Sequence[Question]], Awaitable[set[str]]]
 
 
 class Waiter:
-    """One caller's place. `is_over`: no more waiting, whatever the ledger says."""
+    """One caller's place.
 
-    __slots__ = ("_future", "ends_at", "is_due", "is_over", "pause", "question")
+    `is_over`: no more waiting, whatever the ledger says. `told`: the end with its result, where a
+    wake-up brought that.
+    """
+
+    __slots__ = ("_future", "ends_at", "is_due", "is_over", "pause", "question", "told")
 
     def __init__(self, question: Question, ends_at: float, pause: float) -> None:
         """`ends_at`: by the monotonic clock. `pause`: seconds until the first look."""
         self.question, self.ends_at, self.pause = question, ends_at, pause
         self.is_due = self.is_over = False
+        self.told: Ended | None = None
         self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def wait(self) -> None:
@@ -108,10 +115,12 @@ class WaitingRoom:
         finally:
             self._leave(waiter)
 
-    def wake(self, request_ids: Iterable[str]) -> None:
+    def wake(self, ended: Iterable[Ended]) -> None:
         """These are final."""
-        for request_id in request_ids:
-            for waiter in self._waiters.get(request_id, ()):
+        for one in ended:
+            for waiter in self._waiters.get(one.request_id, ()):
+                if one.result is not None:
+                    waiter.told = one
                 if waiter.wake():
                     _WOKEN.inc()
 

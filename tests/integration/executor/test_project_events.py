@@ -18,7 +18,7 @@ from libs.common.broker.rabbitmq import RabbitMQPublisher
 from libs.common.broker.topology import EVENTS, EXECUTOR_PROJECTS
 from libs.common.contracts.accounts import ProjectDeleted, ProjectPaused, ProjectResumed
 from libs.common.contracts.event import Event, encode, routing_key
-from libs.common.contracts.gateway import WAKE_UP_CHANNEL
+from libs.common.contracts.gateway import WAKE_UP_CHANNEL, Ended, decode_wake_up
 from libs.common.settings import Secret
 from services.executor.app import open_dispatcher
 from services.executor.settings import DispatcherSettings
@@ -208,6 +208,6 @@ async def test_an_erased_projects_requests_are_cancelled_and_their_content_is_go
     await until(has_no_content)
     message = await heard.get_message(ignore_subscribe_messages=True, timeout=10)
     assert message is not None
-    assert message["data"].decode() == request_id
+    assert decode_wake_up(message["data"]) == [Ended(request_id)]
     await heard.aclose()  # type: ignore[no-untyped-call]
     await redis.aclose()

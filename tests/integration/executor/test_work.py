@@ -12,11 +12,12 @@ from redis.asyncio import Redis
 
 from deploy.local.servers.rabbitmq import RabbitMq
 from deploy.local.servers.redis import Redis as RedisServer
-from libs.common.contracts.gateway import WAKE_UP_CHANNEL
+from libs.common.contracts.gateway import WAKE_UP_CHANNEL, Ended, decode_wake_up
 from libs.ledger.claim import LEASE
 from libs.ledger.finish import Finish, Finished
 from libs.ledger.look import Question
 from libs.ledger.states import State
+from services.executor.use_cases import attempts
 from services.executor.use_cases.leases import is_ours
 from services.executor.use_cases.running import Floor, Running
 from tests.support import queues
@@ -61,12 +62,13 @@ async def test_a_hint_becomes_a_result_and_a_wake_up(
 
     message = await heard.get_message(ignore_subscribe_messages=True, timeout=10)
     assert message is not None
-    assert message["data"].decode().split("\n") == [kept.id]
+    [told] = decode_wake_up(message["data"])
     standing = await ledger.gateway.look(Question("prj_a", "test", kept.id))
     assert standing is not None
     assert standing.state is State.COMPLETED
     assert standing.result is not None
     assert json.loads(kept.seal.open(standing.result, "result"))["object"] == "chat.completion"
+    assert told == Ended(kept.id, 1, standing.result)
     await heard.aclose()  # type: ignore[no-untyped-call]
     await redis.aclose()
 
@@ -332,3 +334,23 @@ async def test_some_places_are_kept_for_the_first_slots_of_others(
 async def are_running(ledger: Bench, count: int) -> bool:
     rows = await ledger.peek("SELECT count(*) FROM live WHERE state = 'processing'")
     return int(rows[0][0]) == count
+
+
+async def test_a_large_result_is_not_told(
+    running: Worker, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every gateway hears every wake-up; who waits reads it from the ledger."""
+    monkeypatch.setattr(attempts, "TOLD_RESULT_BYTES", 100)
+    redis = Redis.from_url(redis_server.url)
+    heard = redis.pubsub()
+    await heard.subscribe(WAKE_UP_CHANNEL)
+    assert await heard.get_message(timeout=5) is not None
+    kept = await running.accept("sim-ok")
+
+    await running.hint(kept.id)
+
+    message = await heard.get_message(ignore_subscribe_messages=True, timeout=10)
+    assert message is not None
+    assert decode_wake_up(message["data"]) == [Ended(kept.id)]
+    await heard.aclose()  # type: ignore[no-untyped-call]
+    await redis.aclose()

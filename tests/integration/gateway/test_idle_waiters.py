@@ -11,7 +11,7 @@ import pytest
 
 from deploy.local.ports import free_ports
 from deploy.local.servers.redis import Redis
-from libs.common.contracts.gateway import WAKE_UP_CHANNEL
+from libs.common.contracts.gateway import WAKE_UP_CHANNEL, Ended, encode_wake_up
 from services.gateway.settings import Settings
 from tests.support.accounts_stand_in import LIMITS, AccountsStandIn
 from tests.support.gateway_process import running
@@ -67,7 +67,7 @@ async def test_idle_waiters_cost_little_and_all_get_their_answer(
         woken_at = time.perf_counter()
         await _complete(ledger, accounts, ids)
         for request_id in ids:
-            redis_server.command("PUBLISH", WAKE_UP_CHANNEL, request_id)
+            redis_server.command("PUBLISH", WAKE_UP_CHANNEL, encode_wake_up([Ended(request_id)]))
         answers = await asyncio.gather(*(waiter.read() for waiter in waiters))
         seconds = time.perf_counter() - woken_at
 

@@ -8,7 +8,7 @@ import pytest
 
 from deploy.local.ports import free_ports
 from deploy.local.servers.redis import Redis
-from libs.common.contracts.gateway import WAKE_UP_CHANNEL
+from libs.common.contracts.gateway import WAKE_UP_CHANNEL, Ended, encode_wake_up
 from libs.common.settings import Secret
 from libs.ledger.states import Outcome, State
 from services.gateway.settings import Settings
@@ -45,11 +45,16 @@ async def gateway(settings: Settings, redis: Redis) -> AsyncIterator[Gateway]:
 
 def _hears(redis: Redis) -> bool:
     """Whether somebody listens to wake-ups; this publish reaches nobody's request."""
-    return redis.command("PUBLISH", WAKE_UP_CHANNEL, "rr_nobody").strip() == ":1"
+    return _publish(redis, encode_wake_up([Ended("rr_nobody")])) == 1
 
 
 def _wake(redis: Redis, *ids: str) -> None:
-    redis.command("PUBLISH", WAKE_UP_CHANNEL, "\n".join(ids))
+    _publish(redis, encode_wake_up([Ended(one) for one in ids]))
+
+
+def _publish(redis: Redis, message: bytes) -> int:
+    """How many heard it."""
+    return int(redis.command("PUBLISH", WAKE_UP_CHANNEL, message).strip().removeprefix(":"))
 
 
 async def _waits(count: int) -> None:

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from libs.common.contracts.gateway import Ended
 from libs.common.errors import Unavailable
 from libs.ledger.look import Question
 from services.gateway.use_cases import waiting
@@ -63,7 +64,7 @@ async def test_a_wake_up_ends_the_wait_and_leaves_the_look_to_the_waiter(world: 
     with world.room.listen(question("a"), LONG) as waiter:
         waiting_task = asyncio.create_task(waiter.wait())
         await asyncio.sleep(0)
-        world.room.wake(["b", "a"])
+        world.room.wake([Ended("b"), Ended("a")])
 
         await waiting_task
         assert not waiter.is_over
@@ -71,7 +72,7 @@ async def test_a_wake_up_ends_the_wait_and_leaves_the_look_to_the_waiter(world: 
 
 async def test_a_wake_up_before_the_wait_is_not_missed(world: World) -> None:
     with world.room.listen(question("a"), LONG) as waiter:
-        world.room.wake(["a"])
+        world.room.wake([Ended("a")])
 
         await waiter.wait()
 
@@ -81,7 +82,7 @@ async def test_all_who_wait_for_one_request_are_woken(world: World) -> None:
         world.room.listen(question("a"), LONG) as one,
         world.room.listen(question("a"), LONG) as other,
     ):
-        world.room.wake(["a"])
+        world.room.wake([Ended("a")])
 
         await asyncio.gather(one.wait(), other.wait())
 
