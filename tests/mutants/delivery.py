@@ -6,6 +6,8 @@ from tests.mutants.mutant import Mutant
 
 _WORK: Final = "tests/integration/executor/test_work.py"
 _RELAY: Final = "tests/integration/common/test_relay.py"
+_STOPPING: Final = "tests/integration/common/test_stopping_servers.py"
+_TOLD: Final = "tests/integration/gateway/test_told_results.py"
 _USAGE: Final = "tests/integration/billing/test_usage_recording.py"
 _DISPATCH: Final = "tests/unit/executor/use_cases/test_dispatching.py"
 
@@ -104,5 +106,33 @@ MUTANTS: Final = (
         'if request.mode == "live")',
         "if request.mode)",
         (f"{_USAGE}::test_test_requests_count_for_nothing",),
+    ),
+    Mutant(
+        "one usage that cannot be stored keeps others from being counted",
+        "services/billing/use_cases/usage.py",
+        "            return [await self._write_each(usages) for usages in events]",
+        "            raise",
+        (f"{_USAGE}::test_a_request_that_cannot_be_stored_keeps_no_other_of_its_event_from_it",),
+    ),
+    Mutant(
+        "a told result is believed unopened",
+        "services/gateway/use_cases/content.py",
+        'plain = seal.open(told.result, "result")',
+        "plain = told.result",
+        (f"{_TOLD}::test_what_does_not_open_is_not_believed",),
+    ),
+    Mutant(
+        "who stands before a closing door is reset",
+        "libs/common/web/server.py",
+        "for connection in _last_ones(door)]:",
+        "for connection in _last_ones(door)[:0]]:",
+        (f"{_STOPPING}::test_who_stands_before_the_door_when_it_closes_is_let_in_and_answered",),
+    ),
+    Mutant(
+        "kept connections are closed at once at a stop",
+        "libs/common/web/server.py",
+        "while self.server_state.connections and loop.time() < ends_at:",
+        "while False:",
+        (f"{_STOPPING}::test_a_call_on_a_kept_connection_is_answered_after_the_stop",),
     ),
 )
