@@ -12,7 +12,12 @@ _STATEMENT: Final = (
 WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS t),
 late AS MATERIALIZED (
     SELECT l.id, coalesce(c.is_paused, false) AS is_paused
-    FROM live l LEFT JOIN project_counters c USING (project_id, mode)
+    FROM live l
+    LEFT JOIN LATERAL (
+        SELECT c.is_paused FROM project_counters c
+        WHERE c.project_id = l.project_id AND c.mode = l.mode
+        OFFSET 0
+    ) c ON true
     WHERE l.due_at <= (SELECT t FROM clock) AND l.deadline <= (SELECT t FROM clock)
         AND l.state IN ('queued', 'retrying')
     ORDER BY l.due_at LIMIT $1 FOR UPDATE OF l SKIP LOCKED

@@ -25,12 +25,17 @@ mine AS MATERIALIZED (
     FROM mine m WHERE l.id = m.id AND l.id = ANY($1)
     RETURNING l.id, l.project_id, l.mode
 ), counter AS MATERIALIZED (
-    SELECT c.project_id, c.mode, b.n FROM project_counters c
-    JOIN (SELECT project_id, mode, count(*) AS n FROM back GROUP BY 1, 2) b USING (project_id, mode)
-    ORDER BY 1, 2 FOR UPDATE OF c
+    SELECT b.project_id, b.mode, b.n
+    FROM (SELECT project_id, mode, count(*) AS n FROM back GROUP BY 1, 2 ORDER BY 1, 2) b
+    CROSS JOIN LATERAL (
+        SELECT FROM project_counters c WHERE c.project_id = b.project_id AND c.mode = b.mode
+        OFFSET 0 FOR UPDATE
+    ) c
 ), settled AS (
     UPDATE project_counters c SET slots = c.slots - k.n
-    FROM counter k WHERE c.project_id = k.project_id AND c.mode = k.mode
+    FROM counter k
+    WHERE c.project_id = k.project_id AND c.mode = k.mode
+        AND c.project_id = ANY(ARRAY(SELECT project_id FROM counter))
 )
 SELECT id FROM back
 """

@@ -10,7 +10,13 @@ LIMIT: Final = 200
 _AGAIN: Final = """
 WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS t),
 due AS MATERIALIZED (
-    SELECT l.id FROM live l
+    SELECT l.id, c.slots
+    FROM live l
+    CROSS JOIN LATERAL (
+        SELECT c.slots FROM project_counters c
+        WHERE c.project_id = l.project_id AND c.mode = l.mode
+        OFFSET 0
+    ) c
     WHERE l.due_at <= (SELECT t FROM clock) AND l.slot_at IS NOT NULL
         AND l.state IN ('queued', 'retrying') AND l.deadline > (SELECT t FROM clock)
     ORDER BY l.due_at LIMIT $1 FOR UPDATE OF l SKIP LOCKED
@@ -18,10 +24,9 @@ due AS MATERIALIZED (
 UPDATE live l
 SET due_at = least(l.deadline, (SELECT t FROM clock) + least(
     greatest((SELECT t FROM clock) - l.slot_at, interval '5 s'), interval '60 s'))
-FROM due d, project_counters c
+FROM due d
 WHERE l.id = d.id AND l.id = ANY(ARRAY(SELECT id FROM due))
-    AND c.project_id = l.project_id AND c.mode = l.mode
-RETURNING l.id, c.slots
+RETURNING l.id, d.slots
 """
 
 # Everything that holds a slot and is in nobody's hands: at most the sum of all running limits.

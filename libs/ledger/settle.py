@@ -23,25 +23,34 @@ stored AS (
         g.body_expires_on
     FROM gone g
 ), account AS MATERIALIZED (
-    SELECT c.account_id, c.mode, e.n
-    FROM account_counters c
-    JOIN (SELECT account_id, mode, count(*) AS n FROM gone GROUP BY 1, 2) e USING (account_id, mode)
-    ORDER BY 1, 2 FOR UPDATE OF c
+    SELECT e.account_id, e.mode, e.n
+    FROM (SELECT account_id, mode, count(*) AS n FROM gone GROUP BY 1, 2 ORDER BY 1, 2) e
+    CROSS JOIN LATERAL (
+        SELECT FROM account_counters c WHERE c.account_id = e.account_id AND c.mode = e.mode
+        OFFSET 0 FOR UPDATE
+    ) c
 ), account_settled AS (
     UPDATE account_counters c SET pending = c.pending - a.n
-    FROM account a WHERE c.account_id = a.account_id AND c.mode = a.mode
+    FROM account a
+    WHERE c.account_id = a.account_id AND c.mode = a.mode
+        AND c.account_id = ANY(ARRAY(SELECT account_id FROM account))
 ), counted AS MATERIALIZED (
     SELECT count(*) AS n FROM account
 ), project AS MATERIALIZED (
-    SELECT c.project_id, c.mode, f.n
-    FROM project_counters c
-    JOIN (SELECT project_id, mode, count(*) AS n FROM freed GROUP BY 1, 2) f
-        USING (project_id, mode)
-    WHERE (SELECT n FROM counted) >= 0
-    ORDER BY 1, 2 FOR UPDATE OF c
+    SELECT f.project_id, f.mode, f.n
+    FROM (
+        SELECT project_id, mode, count(*) AS n FROM freed WHERE (SELECT n FROM counted) >= 0
+        GROUP BY 1, 2 ORDER BY 1, 2
+    ) f
+    CROSS JOIN LATERAL (
+        SELECT FROM project_counters c WHERE c.project_id = f.project_id AND c.mode = f.mode
+        OFFSET 0 FOR UPDATE
+    ) c
 ), project_settled AS (
     UPDATE project_counters c SET slots = c.slots - p.n
-    FROM project p WHERE c.project_id = p.project_id AND c.mode = p.mode
+    FROM project p
+    WHERE c.project_id = p.project_id AND c.mode = p.mode
+        AND c.project_id = ANY(ARRAY(SELECT project_id FROM project))
 ), told AS (
     INSERT INTO outbox (routing_key, body)
     SELECT 'requests.finished', convert_to(json_build_object(

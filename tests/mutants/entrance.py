@@ -134,21 +134,21 @@ MUTANTS: Final = (
     Mutant(
         "an expired key is free while its request still runs",
         _ACCEPT,
-        "            AND NOT EXISTS (SELECT FROM live l WHERE l.id = k.request_id);",
-        "            ;",
+        "AND NOT EXISTS (SELECT FROM live l WHERE l.id = k.request_id OFFSET 0)\n",
+        "\n",
         (f"{_VERDICTS}::test_a_key_is_free_again_when_it_has_expired_and_its_request_is_final",),
     ),
     Mutant(
         "a refused request keeps its key",
         _ACCEPT,
-        "            AND k.key = u.key AND k.request_id = u.id;",
-        "            AND k.key = u.key AND k.request_id = u.id AND false;",
+        "                AND k.request_id = entry.id;",
+        "                AND k.request_id = entry.id AND false;",
         (f"{_VERDICTS}::test_a_refused_request_leaves_its_key_free",),
     ),
     Mutant(
         "the fast path knows no limits",
         _ACCEPT,
-        "OR c.pending + w.n <= w.pending_limit AND (",
+        "OR c.pending + entry.n <= entry.pending_limit AND (",
         "OR true OR (",
         (f"{_LIMITS}::test_the_last_pending_place_is_given_once",),
     ),
@@ -162,8 +162,8 @@ MUTANTS: Final = (
     Mutant(
         "a retry leaves the key where it was",
         _ACCEPT,
-        "UPDATE idempotency_keys k SET request_id = u.id, expires_on = u.day",
-        "UPDATE idempotency_keys k SET expires_on = u.day",
+        "UPDATE idempotency_keys k SET request_id = entry.id, expires_on = entry.day",
+        "UPDATE idempotency_keys k SET expires_on = entry.day",
         (f"{_VERDICTS}::test_a_request_is_retried_once_and_its_key_leads_to_the_retry",),
     ),
 )

@@ -1,4 +1,4 @@
-"""Rows that lie beside those under test: open requests, and history on the same days."""
+"""Rows that lie beside those under test: open requests, history on the same days, customers."""
 
 import asyncpg
 
@@ -29,9 +29,9 @@ SELECT {_ENDED_ID}, 1, 1, 'executor-1', now(), now(), 'completed' {_ROWS}
 _COOLED = f"{_DAY} INSERT INTO cooldowns SELECT 'con_' || n, 'm', now() {_ROWS}"
 _SUBMITTED = f"""
 {_DAY} INSERT INTO requests (id, account_id, project_id, key_id, mode, endpoint, model, created_at,
-    body_expires_on)
-SELECT id, 'acc_fill', 'prj_fill', 'key_fill', 'live', 'e', 'm', now(), day
-{_ROWS}, LATERAL (VALUES ({_ID}), ({_ENDED_ID})) AS both_of (id)
+    body_expires_on, retried_from)
+SELECT id, 'acc_fill', 'prj_fill', 'key_fill', 'live', 'e', 'm', now(), day, retried_from
+{_ROWS}, LATERAL (VALUES ({_ID}, {_ENDED_ID}), ({_ENDED_ID}, NULL)) AS both_of (id, retried_from)
 """
 _KEYS = f"""
 {_DAY} INSERT INTO body_keys (request_id, expires_on, secret)
@@ -44,7 +44,28 @@ SELECT id, kind, number, day, '\\x00'
     VALUES ({_ID}, 'request', 0), ({_ENDED_ID}, 'request', 0), ({_ENDED_ID}, 'result', 1)
 ) AS all_of (id, kind, number)
 """  # noqa: S608  # constants
-_FILL = (_OPEN, _ENDED, _TRIED, _COOLED, _SUBMITTED, _KEYS, _BODIES)
+_ACCOUNTS = f"""
+{_DAY} INSERT INTO account_counters (account_id, mode, period)
+SELECT 'acc_' || n, 'live', day {_ROWS}
+"""
+_PROJECTS = f"""
+{_DAY} INSERT INTO project_counters (project_id, mode, running_limit)
+SELECT 'prj_' || n, 'live', 4 {_ROWS}
+"""
+# One project may have as many as all others: to know the project is not to know the key.
+_IDEMPOTENCY_KEYS = f"""
+{_DAY} INSERT INTO idempotency_keys (project_id, mode, key, request_id, fingerprint, expires_on)
+SELECT project, 'live', n::text, {_ID}, '\\x00', day
+{_ROWS}, LATERAL (VALUES ('prj_' || n), ('prj_a')) AS both_of (project)
+"""
+_NONCES = f"""
+{_DAY} INSERT INTO nonces (key_id, nonce, expires_at)
+SELECT 'key_fill', n::text, day + interval '1 day' {_ROWS}
+"""
+_FILL = (
+    _OPEN, _ENDED, _TRIED, _COOLED, _SUBMITTED, _KEYS, _BODIES,
+    _ACCOUNTS, _PROJECTS, _IDEMPOTENCY_KEYS, _NONCES,
+)  # fmt: skip
 _COUNTERS = """
 INSERT INTO project_counters VALUES ('prj_fill', 'live', 0, 0, false);
 INSERT INTO account_counters VALUES ('acc_fill', 'live', 0, current_date, 0)

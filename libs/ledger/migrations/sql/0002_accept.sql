@@ -11,7 +11,9 @@
 --
 -- Everything here is an insert from arrays or a look-up by key, so its plans are made once a session
 -- and not for every batch, which cost more than the work. Without sequential scans, because a plan
--- made while `live` was empty would scan it for ever.
+-- made while `live` was empty would scan it for ever. A join would still read a whole index for ever,
+-- so each row is found by a look-up of its own (OFFSET 0) or among the keys of the batch (decision
+-- 0013), and a key that is to change or go is named in a statement of its own.
 DROP FUNCTION accept_v1;
 
 CREATE FUNCTION accept_v2(
@@ -43,6 +45,7 @@ DECLARE
     all_ids text[] := p_ids;
     wanted integer;
     done integer;
+    entry record;
 BEGIN
     -- One expiry per request, fixed now: key, request and result share it.
     SELECT array_agg(
@@ -81,11 +84,22 @@ BEGIN
 
     IF p_is_exact AND has_keys THEN
         -- A key is free again only when it has expired and its request is final.
-        DELETE FROM idempotency_keys k
-        USING unnest(p_projects, p_modes, p_idempotency_keys) AS u (project, mode, key)
-        WHERE k.project_id = u.project AND k.mode = u.mode AND k.key = u.key
-            AND k.expires_on <= today
-            AND NOT EXISTS (SELECT FROM live l WHERE l.id = k.request_id);
+        FOR entry IN
+            SELECT DISTINCT k.project_id, k.mode, k.key, k.request_id
+            FROM unnest(p_projects, p_modes, p_idempotency_keys) AS u (project, mode, key)
+            CROSS JOIN LATERAL (
+                SELECT k.* FROM idempotency_keys k
+                WHERE k.project_id = u.project AND k.mode = u.mode AND k.key = u.key
+                    AND k.expires_on <= today
+                    AND NOT EXISTS (SELECT FROM live l WHERE l.id = k.request_id OFFSET 0)
+                OFFSET 0
+            ) k
+            ORDER BY 1, 2, 3
+        LOOP
+            DELETE FROM idempotency_keys k
+            WHERE k.project_id = entry.project_id AND k.mode = entry.mode AND k.key = entry.key
+                AND k.request_id = entry.request_id AND k.expires_on <= today;
+        END LOOP;
     END IF;
 
     IF has_keys THEN
@@ -113,21 +127,25 @@ BEGIN
 
     -- A missing counter is made from what the key allows, never read as unlimited.
     INSERT INTO account_counters (account_id, mode, period)
-    SELECT DISTINCT u.account, u.mode, this_period
-    FROM unnest(p_accounts, p_modes) AS u (account, mode)
+    SELECT u.account, u.mode, this_period
+    FROM (SELECT DISTINCT * FROM unnest(p_accounts, p_modes) AS u (account, mode)) u
     WHERE NOT EXISTS (
-        SELECT FROM account_counters c WHERE c.account_id = u.account AND c.mode = u.mode
+        SELECT FROM account_counters c WHERE c.account_id = u.account AND c.mode = u.mode OFFSET 0
     )
     ORDER BY 1, 2
     ON CONFLICT DO NOTHING;
 
     INSERT INTO project_counters (project_id, mode, running_limit)
-    SELECT u.project, u.mode, max(u.running_limit)
-    FROM unnest(p_projects, p_modes, p_running_limits) AS u (project, mode, running_limit)
+    SELECT u.project, u.mode, u.running_limit
+    FROM (
+        SELECT u.project, u.mode, max(u.running_limit) AS running_limit
+        FROM unnest(p_projects, p_modes, p_running_limits) AS u (project, mode, running_limit)
+        GROUP BY 1, 2
+    ) u
     WHERE NOT EXISTS (
-        SELECT FROM project_counters c WHERE c.project_id = u.project AND c.mode = u.mode
+        SELECT FROM project_counters c WHERE c.project_id = u.project AND c.mode = u.mode OFFSET 0
     )
-    GROUP BY 1, 2 ORDER BY 1, 2
+    ORDER BY 1, 2
     ON CONFLICT DO NOTHING;
 
     IF p_is_exact THEN
@@ -155,19 +173,28 @@ BEGIN
                 verdicts
             ) WITH ORDINALITY
                 AS u (id, project, mode, key, fingerprint, retried_from, verdict, ord)
-            LEFT JOIN idempotency_keys k
-                ON k.project_id = u.project AND k.mode = u.mode AND k.key = u.key
-            LEFT JOIN requests r ON r.retried_from = u.retried_from
+            LEFT JOIN LATERAL (
+                SELECT k.request_id, k.fingerprint FROM idempotency_keys k
+                WHERE k.project_id = u.project AND k.mode = u.mode AND k.key = u.key
+                OFFSET 0
+            ) k ON true
+            LEFT JOIN LATERAL (
+                SELECT r.id FROM requests r WHERE r.retried_from = u.retried_from OFFSET 0
+            ) r ON true
             WINDOW same_retry AS (PARTITION BY u.retried_from, u.verdict ORDER BY u.ord)
         ) i;
         IF 'again' = ANY(verdicts) THEN
             RAISE EXCEPTION 'a key was freed meanwhile' USING ERRCODE = '40001';
         END IF;
 
-        PERFORM FROM account_counters c
-        WHERE (c.account_id, c.mode) IN (
-            SELECT u.account, u.mode FROM unnest(p_accounts, p_modes) AS u (account, mode))
-        ORDER BY c.account_id, c.mode FOR UPDATE;
+        PERFORM FROM (
+            SELECT DISTINCT u.account COLLATE "C" AS account, u.mode
+            FROM unnest(p_accounts, p_modes) AS u (account, mode) ORDER BY 1, 2
+        ) u
+        CROSS JOIN LATERAL (
+            SELECT FROM account_counters c WHERE c.account_id = u.account AND c.mode = u.mode
+            OFFSET 0 FOR UPDATE
+        ) c;
 
         -- Room is given in the order of arrival.
         SELECT array_agg(CASE
@@ -183,7 +210,10 @@ BEGIN
             FROM unnest(p_accounts, p_modes, p_pending_limits, p_monthly_limits, verdicts)
                 WITH ORDINALITY AS u (account, mode, pending_limit, monthly_limit, verdict, ord)
         ) i
-        JOIN account_counters c ON c.account_id = i.account AND c.mode = i.mode;
+        CROSS JOIN LATERAL (
+            SELECT c.* FROM account_counters c WHERE c.account_id = i.account AND c.mode = i.mode
+            OFFSET 0
+        ) c;
 
         -- Who comes with the key of a refused item of this batch, whatever the body, is refused like
         -- it: the same limit, and nothing is stored that it could conflict with.
@@ -192,11 +222,15 @@ BEGIN
         FROM unnest(verdicts, existing) WITH ORDINALITY AS u (verdict, existing, ord)
         LEFT JOIN unnest(p_ids, verdicts) AS o (id, verdict) ON o.id = u.existing;
 
-        DELETE FROM idempotency_keys k
-        USING unnest(p_ids, p_projects, p_modes, p_idempotency_keys, verdicts)
-            AS u (id, project, mode, key, verdict)
-        WHERE u.verdict IS NOT NULL AND k.project_id = u.project AND k.mode = u.mode
-            AND k.key = u.key AND k.request_id = u.id;
+        FOR entry IN
+            SELECT * FROM unnest(p_ids, p_projects, p_modes, p_idempotency_keys, verdicts)
+                AS u (id, project, mode, key, verdict)
+            WHERE u.verdict IN ('pending_limit', 'monthly_limit') AND u.key IS NOT NULL
+        LOOP
+            DELETE FROM idempotency_keys k
+            WHERE k.project_id = entry.project AND k.mode = entry.mode AND k.key = entry.key
+                AND k.request_id = entry.id;
+        END LOOP;
 
         RETURN QUERY
         SELECT u.id, u.verdict, NULL::integer, t, u.existing
@@ -234,11 +268,17 @@ BEGIN
     END IF;
 
     IF has_retries THEN
-        UPDATE idempotency_keys k SET request_id = u.id, expires_on = u.day
-        FROM unnest(p_ids, p_projects, p_modes, p_idempotency_keys, p_retried_from, days)
-            AS u (id, project, mode, key, retried_from, day)
-        WHERE k.project_id = u.project AND k.mode = u.mode AND k.key = u.key
-            AND k.request_id = u.retried_from;
+        FOR entry IN
+            SELECT * FROM unnest(
+                p_ids, p_projects, p_modes, p_idempotency_keys, p_retried_from, days
+            ) AS u (id, project, mode, key, retried_from, day)
+            WHERE u.key IS NOT NULL AND u.retried_from IS NOT NULL
+            ORDER BY u.project COLLATE "C", u.mode, u.key COLLATE "C"
+        LOOP
+            UPDATE idempotency_keys k SET request_id = entry.id, expires_on = entry.day
+            WHERE k.project_id = entry.project AND k.mode = entry.mode AND k.key = entry.key
+                AND k.request_id = entry.retried_from;
+        END LOOP;
     END IF;
 
     INSERT INTO requests (
@@ -260,29 +300,25 @@ BEGIN
     INSERT INTO body_keys (request_id, expires_on, secret)
     SELECT u.id, u.day, u.secret FROM unnest(p_ids, days, p_body_keys) AS u (id, day, secret);
 
-    WITH wanted AS (
+    -- One by one in the order of the locks: for most batches that is one, and a plain look-up.
+    FOR entry IN
         SELECT u.account, u.mode, count(*)::integer AS n, min(u.pending_limit) AS pending_limit,
             min(u.monthly_limit) AS monthly_limit
         FROM unnest(p_accounts, p_modes, p_pending_limits, p_monthly_limits)
-            AS u (account, mode, pending_limit, monthly_limit) GROUP BY 1, 2
-    ), counter AS MATERIALIZED (
-        SELECT c.account_id, c.mode, w.n, w.pending_limit, w.monthly_limit
-        FROM account_counters c JOIN wanted w ON c.account_id = w.account AND c.mode = w.mode
-        ORDER BY c.account_id, c.mode FOR UPDATE OF c
-    ), settled AS (
+            AS u (account, mode, pending_limit, monthly_limit)
+        GROUP BY 1, 2 ORDER BY u.account COLLATE "C", u.mode
+    LOOP
         UPDATE account_counters c
-        SET pending = c.pending + w.n, period = this_period,
-            accepted = CASE WHEN c.period = this_period THEN c.accepted ELSE 0 END + w.n
-        FROM counter w
-        WHERE c.account_id = w.account_id AND c.mode = w.mode AND (p_is_exact
-            OR c.pending + w.n <= w.pending_limit AND (w.mode = 'test' OR w.monthly_limit >= w.n
-                + CASE WHEN c.period = this_period THEN c.accepted ELSE 0 END))
-        RETURNING c.account_id
-    )
-    SELECT (SELECT count(*) FROM wanted), (SELECT count(*) FROM settled) INTO wanted, done;
-    IF done < wanted THEN
-        RAISE EXCEPTION 'a limit has no room' USING ERRCODE = 'RQ001';
-    END IF;
+        SET pending = c.pending + entry.n, period = this_period,
+            accepted = CASE WHEN c.period = this_period THEN c.accepted ELSE 0 END + entry.n
+        WHERE c.account_id = entry.account AND c.mode = entry.mode AND (p_is_exact
+            OR c.pending + entry.n <= entry.pending_limit AND (entry.mode = 'test'
+                OR entry.monthly_limit >= entry.n
+                    + CASE WHEN c.period = this_period THEN c.accepted ELSE 0 END));
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'a limit has no room' USING ERRCODE = 'RQ001';
+        END IF;
+    END LOOP;
 
     RETURN QUERY
     WITH item AS MATERIALIZED (
@@ -296,21 +332,25 @@ BEGIN
         )
     ), wanted AS (
         SELECT i.project, i.mode, count(*)::integer AS n, max(i.running_limit) AS running_limit
-        FROM item i GROUP BY 1, 2
+        FROM item i GROUP BY 1, 2 ORDER BY i.project COLLATE "C", i.mode
     ), counter AS MATERIALIZED (
         SELECT c.project_id, c.mode, c.slots, w.running_limit,
             CASE WHEN c.is_paused OR EXISTS (
                 SELECT FROM live l
                 WHERE l.slot_at IS NULL AND l.project_id = c.project_id AND l.mode = c.mode
                     AND l.state IN ('queued', 'retrying') AND l.not_before <= t
+                OFFSET 0
             ) THEN 0 ELSE greatest(least(w.n, w.running_limit - c.slots), 0) END AS granted
-        FROM project_counters c JOIN wanted w ON c.project_id = w.project AND c.mode = w.mode
-        ORDER BY c.project_id, c.mode FOR UPDATE OF c
+        FROM wanted w CROSS JOIN LATERAL (
+            SELECT c.* FROM project_counters c
+            WHERE c.project_id = w.project AND c.mode = w.mode
+            OFFSET 0 FOR UPDATE
+        ) c
     ), settled AS (
         UPDATE project_counters c
         SET slots = c.slots + g.granted, running_limit = g.running_limit
         FROM counter g
-        WHERE c.project_id = g.project_id AND c.mode = g.mode
+        WHERE c.project_id = g.project_id AND c.mode = g.mode AND c.project_id = ANY(p_projects)
             AND (g.granted > 0 OR c.running_limit <> g.running_limit)
     ), added AS (
         INSERT INTO live (

@@ -23,14 +23,15 @@ DECLARE
     t timestamptz := clock_timestamp();
     free text[];
     cooling text[];
+    untils timestamptz[];
     claimed live[];
     day date;
 BEGIN
     SELECT array_agg(p.id) FILTER (WHERE NOT p.is_cooling),
-        array_agg(p.id) FILTER (WHERE p.is_cooling)
-    INTO free, cooling
+        array_agg(p.id) FILTER (WHERE p.is_cooling), array_agg(p.until) FILTER (WHERE p.is_cooling)
+    INTO free, cooling, untils
     FROM (
-        SELECT l.id, c.until IS NOT NULL AS is_cooling
+        SELECT l.id, c.until, c.until IS NOT NULL AS is_cooling
         FROM live l
         LEFT JOIN LATERAL (
             SELECT c.until FROM cooldowns c
@@ -46,20 +47,24 @@ BEGIN
     IF cooling IS NOT NULL THEN
         WITH cooled AS (
             UPDATE live l
-            SET not_before = c.until + random() * interval '1 s', slot_at = NULL,
+            SET not_before = u.until + random() * interval '1 s', slot_at = NULL,
                 due_at = l.deadline, updated_at = t
-            FROM cooldowns c
-            WHERE l.id = ANY(cooling) AND c.connection_id = l.connection_id AND c.model = l.model
+            FROM unnest(cooling, untils) AS u (id, until)
+            WHERE l.id = u.id AND l.id = ANY(cooling)
             RETURNING l.project_id, l.mode
         ), freed AS (
-            SELECT project_id, mode, count(*) AS n FROM cooled GROUP BY 1, 2
+            SELECT project_id, mode, count(*) AS n FROM cooled GROUP BY 1, 2 ORDER BY 1, 2
         ), counter AS MATERIALIZED (
-            SELECT c.project_id, c.mode, f.n
-            FROM project_counters c JOIN freed f USING (project_id, mode)
-            ORDER BY 1, 2 FOR UPDATE OF c
+            SELECT f.project_id, f.mode, f.n
+            FROM freed f CROSS JOIN LATERAL (
+                SELECT FROM project_counters c WHERE c.project_id = f.project_id AND c.mode = f.mode
+                OFFSET 0 FOR UPDATE
+            ) c
         )
         UPDATE project_counters c SET slots = c.slots - k.n
-        FROM counter k WHERE c.project_id = k.project_id AND c.mode = k.mode;
+        FROM counter k
+        WHERE c.project_id = k.project_id AND c.mode = k.mode
+            AND c.project_id = ANY(ARRAY(SELECT project_id FROM counter));
     END IF;
 
     WITH taken AS (
