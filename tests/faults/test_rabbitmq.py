@@ -136,15 +136,15 @@ async def test_a_queue_declared_in_another_way_is_named_and_all_is_done_once_it_
     for name in EXECUTORS:
         await system.kill(name)
     async with queues.side_channel(url) as channel:
-        await channel.queue_delete(WORK_REST)
-        await channel.declare_queue(WORK_REST, durable=True)
+        await channel.queue_delete(BILLING_REQUESTS)
+        await channel.declare_queue(BILLING_REQUESTS, durable=True)
 
     await system.begin("executor")
-    await until(lambda: has_named(system, "executor", WORK_REST))
+    await until(lambda: has_named(system, "executor", BILLING_REQUESTS))
     assert await is_not_ready(system, "executor")
     await submit_all(client, orders(60))
     async with queues.side_channel(url) as channel:
-        await channel.queue_delete(WORK_REST)
+        await channel.queue_delete(BILLING_REQUESTS)
 
     await until(lambda: is_ready(system, "executor"))
     await judge(since)
@@ -199,6 +199,7 @@ async def test_hints_that_used_up_their_deliveries_hold_up_no_request(
     since, node = datetime.now(UTC), system.stack.rabbitmq
     for name in EXECUTORS:
         await system.kill(name)
+    await queues.make_quorum(node.url, *WORK)  # only they count deliveries (decision 0014)
     await submit_all(client, orders(40))
     await spoil(node, parking)
     deep = {queue: await queues.depth(node.url, queue) for queue in WORK}

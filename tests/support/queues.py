@@ -27,6 +27,14 @@ async def reset(url: str) -> None:
             await (await channel.get_queue(name, ensure=False)).purge()
 
 
+async def make_quorum(url: str, *names: str) -> None:
+    """Anew and empty, as services declare those that are missing. Nobody may be reading them."""
+    async with await aio_pika.connect(url) as connection, connection.channel() as channel:
+        for name in names:
+            await channel.queue_delete(name)
+        await declare_topology(connection)
+
+
 async def drain(url: str, queue: str) -> list[bytes]:
     """Take everything that is ready in a queue; the bodies."""
     return [message.body for message in await drain_messages(url, queue)]

@@ -77,6 +77,7 @@ class Link(Generic[Session]):
         self._on_session = on_session
         self._session: Session | None = None
         self._ended = asyncio.Event()
+        self._is_closing = False
         self._keeper: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -101,6 +102,7 @@ class Link(Generic[Session]):
         trace: TracebackType | None,
     ) -> None:
         """Close the connection; never waits longer than a few seconds for the broker."""
+        self._is_closing = True
         if self._keeper is not None:
             self._keeper.cancel()
             with suppress(asyncio.CancelledError):
@@ -108,7 +110,7 @@ class Link(Generic[Session]):
 
     async def _keep_open(self) -> None:
         pauses = growing(_FIRST_PAUSE, _LONGEST_PAUSE)
-        while True:
+        while not self._is_closing:
             try:
                 await self._live_one_session()
                 pauses = growing(_FIRST_PAUSE, _LONGEST_PAUSE)
@@ -133,6 +135,11 @@ class Link(Generic[Session]):
             async with asyncio.timeout(_PREPARE_SECONDS):
                 await declare_topology(connection)
                 self._session = await self._prepare(connection, ended.set)
+            if self._is_closing:
+                # Before Python 3.12 `wait_for`, which the library opens connections with, drops a
+                # cancellation that comes in the moment of its success (github.com/python/cpython
+                # issue 86296).
+                raise asyncio.CancelledError
             SESSIONS.labels(self._name).inc()
             log.info(BROKER_CONNECTED, channel=self._name)
             self._on_session()
