@@ -9,7 +9,7 @@ from tests.faults.matrix import FAULTS, LEFT_OUT
 from tests.support.checker import Kind
 from tests.support.checker_summary import Summary
 
-_PASSED: Final = "passed"
+PASSED: Final = "passed"
 _COLUMNS: Final = (
     "run", "faults", "accepted", "completed", "failed", "lost", "second", "needless", "repeated",
     "recovery",
@@ -26,14 +26,29 @@ class Case(msgspec.Struct, kw_only=True):
     summary: Summary | None = None
 
 
+class Again(msgspec.Struct, frozen=True, kw_only=True):
+    """Tests that did not pass, and were run again after what they had found was mended."""
+
+    revision: str
+    tests: tuple[str, ...]
+
+
 class Conditions(msgspec.Struct, frozen=True, kw_only=True):
-    """Where and when it ran. `minutes`: all of it."""
+    """Where and when it ran. `minutes`: all of it. `again`: in order."""
 
     date: str
     revision: str
     cores: int
     minutes: float
     command: str
+    again: tuple[Again, ...] = ()
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """What is kept of a run."""
+
+    conditions: Conditions
+    cases: list[Case]
 
 
 _TEXT: Final = """\
@@ -43,7 +58,7 @@ Written by `{command}` on {date}, revision {revision}, in {minutes:.0f} minutes,
 that servers, services, provider and load shared. Everything is real: PostgreSQL, RabbitMQ, Redis
 and every process of ours, killed, frozen, cut off and wiped.
 
-{total}
+{total}{again}
 
 ## Runs
 
@@ -68,7 +83,7 @@ promise: what the client was told, what the provider was called, what the databa
 def report(conditions: Conditions, cases: Sequence[Case]) -> str:
     """All of it, as Markdown."""
     return _TEXT.format(
-        **msgspec.structs.asdict(conditions),
+        **msgspec.structs.asdict(conditions) | {"again": _again(conditions.again)},
         total=_total(cases),
         runs="\n".join(_runs(cases)),
         faults="\n".join(_faults(cases)),
@@ -78,7 +93,7 @@ def report(conditions: Conditions, cases: Sequence[Case]) -> str:
 def _total(cases: Sequence[Case]) -> str:
     ran = [case for case in cases if case.outcome != "not run"]
     summaries = [case.summary for case in ran if case.summary is not None]
-    passed = sum(case.outcome == _PASSED for case in ran)
+    passed = sum(case.outcome == PASSED for case in ran)
     return (
         f"{passed} of {len(ran)} tests passed; {len(set(FAULTS) - set(LEFT_OUT))} of {len(FAULTS)}"
         f" known faults are inflicted. {sum(s.accepted for s in summaries)} requests accepted:"
@@ -86,6 +101,14 @@ def _total(cases: Sequence[Case]) -> str:
         f" second results **{_found(summaries, Kind.SECOND_RESULT)}**,"
         f" needless calls **{_found(summaries, Kind.NEEDLESS_CALL)}**,"
         f" usage records that differ **{_found(summaries, Kind.USAGE_DIFFERS)}**."
+    )
+
+
+def _again(runs: Sequence[Again]) -> str:
+    return "".join(
+        f"\n\n{len(run.tests)} tests had not passed, and were run again at revision"
+        f" {run.revision}: {', '.join(_words(test.rpartition('::')[2]) for test in run.tests)}."
+        for run in runs
     )
 
 

@@ -1,7 +1,7 @@
 import msgspec
 
 from tests.faults.matrix import FAULTS, LEFT_OUT
-from tests.faults.report import Case, Conditions, report
+from tests.faults.report import Again, Case, Conditions, report
 from tests.support.checker import Kind
 from tests.support.checker_summary import Summary
 
@@ -44,6 +44,15 @@ def test_what_was_broken_is_not_hidden() -> None:
     assert "1 of 2 tests passed" in text
     assert "lost **2**, second results **1**" in text
     assert "| 1 | gateway | killed before the commit of a request | b | 1 failed |" in text
+
+
+def test_what_was_run_again_is_named() -> None:
+    again = Again(revision="def", tests=("a.py::test_a_storm[3]", "b.py::test_b"))
+
+    text = report(msgspec.structs.replace(CONDITIONS, again=(again,)), [STORM])
+
+    assert "2 tests had not passed, and were run again at revision def: a storm[3], b." in text
+    assert "run again" not in report(CONDITIONS, [STORM])
 
 
 def test_every_fault_has_its_line_and_what_did_not_run_says_so() -> None:
