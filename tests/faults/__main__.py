@@ -59,6 +59,9 @@ def main() -> int:
     if given.again:
         last = msgspec.json.decode(_FIGURES.read_bytes(), type=Figures)
         failed = [case.test for case in last.cases if case.outcome != PASSED]
+        if not failed:
+            sys.stdout.write("Everything passed the last time.\n")
+            return 0
         code = _run(recorder, *failed)
         _write(_joined(last, recorder, Again(revision=revision, tests=tuple(failed))))
     elif given.minutes is None:

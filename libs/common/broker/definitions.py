@@ -68,7 +68,7 @@ def definitions(
 ) -> dict[str, Any]:
     """The whole file, ready for a JSON encoder.
 
-    `is_one_node`: hints need no quorum, and two thirds of their cost is saved (decision 0014).
+    `is_one_node`: hints need no quorum, and half of what they cost is saved (decision 0014).
     """
     hints = CLASSIC if is_one_node else QUORUM
     known = list(users)

@@ -48,7 +48,7 @@ class Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         listening = [listener for server in self.servers for listener in server.sockets]
         # A copy of the descriptor: the loop's own is closed with its server.
-        doors = [socket.socket(fileno=socket.dup(listener.fileno())) for listener in listening]
+        doors = [door for listener in listening if (door := _copy(listener)) is not None]
         for server in self.servers:
             server.close()
         for connection in [connection for door in doors for connection in _last_ones(door)]:
@@ -63,11 +63,19 @@ class Server(uvicorn.Server):
         return protocol
 
 
+def _copy(listener: socket.socket) -> socket.socket | None:
+    """None where there is no descriptor left: then nobody new is heard, but all who are in are."""
+    try:
+        return socket.socket(fileno=socket.dup(listener.fileno()))
+    except OSError:
+        return None
+
+
 def _last_ones(door: socket.socket) -> list[socket.socket]:
-    """Accept whoever stands before it, then close it at once."""
+    """Accept whoever stands before it, as far as descriptors go, then close it at once."""
     door.settimeout(0)
     accepted = []
-    with door, contextlib.suppress(BlockingIOError):
+    with door, contextlib.suppress(OSError):  # nobody is left, or no descriptor
         while True:
             connection, _ = door.accept()
             accepted.append(connection)

@@ -1,6 +1,7 @@
 """A server that is asked to stop, over raw sockets: who has reached it is answered."""
 
 import asyncio
+import errno
 import socket
 from collections.abc import AsyncIterator
 from typing import Any
@@ -76,6 +77,24 @@ async def test_a_call_on_a_kept_connection_is_answered_after_the_stop(site: Site
     assert (last.status, last.headers["connection"]) == (200, "close")
     assert await kept.is_closed()
     await kept.close()
+
+
+@pytest.mark.parametrize("call", ["socket.dup", "socket.socket.accept"])
+async def test_without_a_descriptor_left_who_is_in_is_heard_out(
+    site: Site, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    kept = await site.connect()
+    monkeypatch.setattr(call, fail)
+    await site.ask_to_stop()
+
+    await kept.send(CALL)
+
+    assert (await kept.read()).status == 200
+    await kept.close()
+    await site.serving
 
 
 async def test_it_ends_as_soon_as_nobody_is_connected(site: Site) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 
@@ -45,32 +45,42 @@ async def running(
         yield hands
 
 
+Told = Callable[[], Awaitable[list[Ended]]]
+
+
+@pytest.fixture
+async def told_next(redis_server: RedisServer) -> AsyncIterator[Told]:
+    """The next wake-up that is told from now on."""
+    async with Redis.from_url(redis_server.url) as redis, redis.pubsub() as heard:
+        await heard.subscribe(WAKE_UP_CHANNEL)
+        assert await heard.get_message(timeout=5) is not None
+
+        async def hear() -> list[Ended]:
+            message = await heard.get_message(ignore_subscribe_messages=True, timeout=10)
+            assert message is not None
+            return decode_wake_up(message["data"])
+
+        yield hear
+
+
 async def is_final(ledger: Bench, request_id: str) -> bool:
     return await ledger.result(request_id) is not None
 
 
 async def test_a_hint_becomes_a_result_and_a_wake_up(
-    ledger: Bench, running: Worker, redis_server: RedisServer
+    ledger: Bench, running: Worker, told_next: Told
 ) -> None:
-    redis = Redis.from_url(redis_server.url)
-    heard = redis.pubsub()
-    await heard.subscribe(WAKE_UP_CHANNEL)
-    assert await heard.get_message(timeout=5) is not None
     kept = await running.accept("sim-ok")
 
     await running.hint(kept.id)
 
-    message = await heard.get_message(ignore_subscribe_messages=True, timeout=10)
-    assert message is not None
-    [told] = decode_wake_up(message["data"])
+    [told] = await told_next()
     standing = await ledger.gateway.look(Question("prj_a", "test", kept.id))
     assert standing is not None
     assert standing.state is State.COMPLETED
     assert standing.result is not None
     assert json.loads(kept.seal.open(standing.result, "result"))["object"] == "chat.completion"
     assert told == Ended(kept.id, 1, standing.result)
-    await heard.aclose()  # type: ignore[no-untyped-call]
-    await redis.aclose()
 
 
 async def test_a_failing_provider_leaves_its_reason_in_the_timeline(
@@ -337,20 +347,12 @@ async def are_running(ledger: Bench, count: int) -> bool:
 
 
 async def test_a_large_result_is_not_told(
-    running: Worker, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    running: Worker, told_next: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every gateway hears every wake-up; who waits reads it from the ledger."""
     monkeypatch.setattr(attempts, "TOLD_RESULT_BYTES", 100)
-    redis = Redis.from_url(redis_server.url)
-    heard = redis.pubsub()
-    await heard.subscribe(WAKE_UP_CHANNEL)
-    assert await heard.get_message(timeout=5) is not None
     kept = await running.accept("sim-ok")
 
     await running.hint(kept.id)
 
-    message = await heard.get_message(ignore_subscribe_messages=True, timeout=10)
-    assert message is not None
-    assert decode_wake_up(message["data"]) == [Ended(kept.id)]
-    await heard.aclose()  # type: ignore[no-untyped-call]
-    await redis.aclose()
+    assert await told_next() == [Ended(kept.id)]
