@@ -101,7 +101,7 @@ async def test_a_frozen_broker_costs_the_timeout_three_times_and_then_nothing(
     node: RabbitMq, broker: str
 ) -> None:
     async with RabbitMQPublisher(
-        Secret(broker), name="frozen", timeout=timedelta(milliseconds=300)
+        Secret(broker), name="frozen", timeout=timedelta(seconds=1)
     ) as publisher:
         await until(publisher.is_ready)
         node.freeze()
@@ -111,8 +111,8 @@ async def test_a_frozen_broker_costs_the_timeout_three_times_and_then_nothing(
             node.thaw()
 
         assert [reason for reason, _ in took] == [Unsent.UNKNOWN] * 3 + [Unsent.BROKER_AWAY]
-        assert all(seconds < 0.6 for _, seconds in took[:3])
-        assert took[3][1] < 0.1
+        assert all(1 <= seconds < 2 for _, seconds in took[:3])
+        assert took[3][1] < 1
 
         async def is_back() -> bool:
             return (await timed_publish(publisher))[0] is None

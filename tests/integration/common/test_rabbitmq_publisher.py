@@ -161,7 +161,7 @@ async def test_without_a_broker_a_publisher_starts_is_not_ready_and_answers_at_o
 
         assert reasons == [Unsent.BROKER_AWAY] * 2
         assert not publisher.is_ready()
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 2
 
 
 async def test_a_publisher_that_lost_its_connection_is_back_and_says_so_once(

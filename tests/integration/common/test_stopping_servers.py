@@ -4,11 +4,13 @@ import asyncio
 import errno
 import socket
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from deploy.local.ports import free_ports
+from libs.common.web import server
 from libs.common.web.app import serve
 from libs.common.web.server import LAST_CALLS, Server
 from tests.support.raw_http import RawConnection
@@ -97,14 +99,17 @@ async def test_without_a_descriptor_left_who_is_in_is_heard_out(
     await site.serving
 
 
-async def test_it_ends_as_soon_as_nobody_is_connected(site: Site) -> None:
+async def test_it_ends_as_soon_as_nobody_is_connected(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "LAST_CALLS", timedelta(minutes=1))
     kept = await site.connect()
     await site.ask_to_stop()
     assert not site.serving.done()
 
     await kept.close()
 
-    await asyncio.wait_for(site.serving, LAST_CALLS.total_seconds() / 2)
+    await asyncio.wait_for(site.serving, 10)
 
 
 async def test_connections_that_stay_silent_keep_it_for_the_last_calls_only(site: Site) -> None:
