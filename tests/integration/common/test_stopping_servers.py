@@ -89,6 +89,8 @@ async def test_without_a_descriptor_left_who_is_in_is_heard_out(
         raise OSError(errno.EMFILE, "too many open files")
 
     kept = await site.connect()
+    await kept.send(CALL)
+    assert (await kept.read()).status == 200  # it is in, not only in the kernel's queue
     monkeypatch.setattr(call, fail)
     await site.ask_to_stop()
 
