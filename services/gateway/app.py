@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from libs.common.addresses import parse_networks
 from libs.common.broker.rabbitmq import RabbitMQPublisher
 from libs.common.clock import SystemClock
 from libs.common.runtime import Loop
@@ -32,7 +33,6 @@ from services.gateway.api.calls import BodyBounds
 from services.gateway.api.desk import Desk, Waits
 from services.gateway.api.edge import Edge
 from services.gateway.api.routes import routes
-from services.gateway.domain.addresses import parse_networks
 from services.gateway.ports import Ports
 from services.gateway.settings import Settings, secrets_of
 from services.gateway.use_cases.addresses import Addresses

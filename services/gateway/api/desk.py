@@ -6,10 +6,10 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from libs.common.addresses import Networks, client_address
 from libs.common.ids import LENGTH
 from services.gateway.api.calls import Call
 from services.gateway.domain import rates
-from services.gateway.domain.addresses import Networks, client_address
 from services.gateway.domain.errors import RequestNotFound, UnsupportedParameter
 from services.gateway.domain.rates import RateGrant
 from services.gateway.domain.signatures import NONCE_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
+from libs.common.addresses import counted_as
 from services.gateway.domain import rates
-from services.gateway.domain.addresses import counted_as
 
 FAILURES_A_MINUTE: Final = 30
 MAX_ADDRESSES: Final = 50_000

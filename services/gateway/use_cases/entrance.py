@@ -9,9 +9,9 @@ from typing import Literal
 
 import msgspec
 
+from libs.common.addresses import is_within
 from libs.ledger.nonces import Nonce
 from services.gateway.domain import signatures
-from services.gateway.domain.addresses import is_within
 from services.gateway.domain.errors import (
     AddressNotAllowed,
     AddressRateLimited,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway.domain.addresses import (
+from libs.common.addresses import (
     MAX_HOPS,
     client_address,
     counted_as,
