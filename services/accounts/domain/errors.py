@@ -1,6 +1,6 @@
 """What accounts refuses, and what it does not find."""
 
-from libs.common.errors import Conflict, Forbidden, InvalidInput, NotFound
+from libs.common.errors import Conflict, Forbidden, Gone, InvalidInput, LimitReached, NotFound
 
 
 class AccountNotFound(NotFound):
@@ -27,6 +27,48 @@ class InvalidName(InvalidInput):
     code = "invalid_name"
 
 
+class InvalidEmail(InvalidInput):
+    """Not an e-mail address."""
+
+    code = "invalid_email"
+
+
+class InvalidCountry(InvalidInput):
+    """Not a country of ISO 3166-1."""
+
+    code = "invalid_country"
+
+
+class TermsNotAccepted(InvalidInput):
+    """Nobody gets an account without having accepted the terms and the privacy policy."""
+
+    code = "terms_not_accepted"
+
+
+class WeakPassword(InvalidInput):
+    """Too short, too long, or known to everybody."""
+
+    code = "weak_password"
+
+
+class WrongPassword(InvalidInput):
+    """Not the password of this account, or there is no such account: nobody is told which."""
+
+    code = "wrong_password"
+
+
+class LinkEnded(Gone):
+    """A link that was used, has expired, or never was."""
+
+    code = "link_ended"
+
+
+class TooManyTries(LimitReached):
+    """As often as a person needs, and no more."""
+
+    code = "too_many_tries"
+
+
 class InvalidBaseUrl(InvalidInput):
     """Not an address that an OpenAI-compatible provider could have."""
 
@@ -37,6 +79,36 @@ class InvalidProviderKey(InvalidInput):
     """Not a text that fits into an Authorization header."""
 
     code = "invalid_provider_key"
+
+
+class InvalidSupportMessage(InvalidInput):
+    """A subject or a text that is empty or too long, or that nobody could read."""
+
+    code = "invalid_support_message"
+
+
+class SupportMessageNotFound(NotFound):
+    """No such support message, or not in this account."""
+
+    code = "support_message_not_found"
+
+
+class InvalidPosition(InvalidInput):
+    """A place in a list that no page of it named."""
+
+    code = "invalid_position"
+
+
+class PersonNotFound(NotFound):
+    """Nobody logs in with this address, or to this account."""
+
+    code = "person_not_found"
+
+
+class InvalidReason(InvalidInput):
+    """Nobody said why, or not in one line."""
+
+    code = "invalid_reason"
 
 
 class InvalidOverlap(InvalidInput):

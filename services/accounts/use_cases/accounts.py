@@ -4,8 +4,9 @@ import msgspec
 
 from libs.common import outbox
 from libs.common.contracts.accounts import AccountCreated
+from libs.common.database import Transaction
 from libs.common.ids import new_id
-from services.accounts.domain.audit import Change, Entry
+from services.accounts.domain.audit import Actor, Change, Entry
 from services.accounts.domain.names import check_name
 from services.accounts.domain.plans import PLANS, PlanName
 from services.accounts.models import Account, ApiKey, AuditEvent, Project, ProviderConnection
@@ -33,26 +34,36 @@ class AccountOverview(msgspec.Struct, frozen=True):
     events: list[AuditEvent]
 
 
-async def create(ports: Ports, name: str, plan: PlanName, *, actor: str) -> Account:
+async def create(ports: Ports, name: str, plan: PlanName, *, actor: Actor) -> Account:
     """Open an account and tell it, or neither. Raises InvalidName."""
-    now, bought = ports.clock.now(), PLANS[plan]
-    account = Account(
+    account = new_account(ports, name, plan)
+    async with ports.db.transaction() as tx:
+        await open_in(tx, account, actor=actor)
+    return account
+
+
+def new_account(ports: Ports, name: str, plan: PlanName) -> Account:
+    """The row, with what the plan allows. Raises InvalidName."""
+    bought = PLANS[plan]
+    return Account(
         id=new_id("acc"),
         name=check_name(name),
         plan=plan,
         **msgspec.structs.asdict(bought.limits),
         retention_seconds=int(bought.retention.total_seconds()),
         is_suspended=False,
-        created_at=now,
+        created_at=ports.clock.now(),
     )
+
+
+async def open_in(tx: Transaction, account: Account, *, actor: Actor) -> None:
+    """Insert it, write it down, tell it."""
     entry = Entry(
         what=Change.ACCOUNT_CREATED, account_id=account.id, subject_id=account.id, actor=actor
     )
-    async with ports.db.transaction() as tx:
-        await AccountRepository(tx).add(account)
-        AuditRepository(tx).add(entry, at=now)
-        await outbox.add(tx, AccountCreated(account_id=account.id))
-    return account
+    await AccountRepository(tx).add(account)
+    AuditRepository(tx).add(entry, at=account.created_at)
+    await outbox.add(tx, AccountCreated(account_id=account.id))
 
 
 async def find_by_name(ports: Ports, name: str) -> Account | None:

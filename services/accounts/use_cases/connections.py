@@ -11,7 +11,7 @@ from libs.common.contracts.accounts import (
 )
 from libs.common.ids import new_id
 from libs.common.settings import Secret
-from services.accounts.domain.audit import Change, Entry
+from services.accounts.domain.audit import Actor, Change, Entry
 from services.accounts.domain.connections import (
     check_base_url,
     check_provider_key,
@@ -35,7 +35,7 @@ class NewConnection(msgspec.Struct, frozen=True, kw_only=True):
     key: Secret
 
 
-async def put(ports: Ports, wish: NewConnection, *, actor: str) -> ProviderConnection:
+async def put(ports: Ports, wish: NewConnection, *, actor: Actor) -> ProviderConnection:
     """Give the project a provider, in the place of any before.
 
     A connection that is set anew is a new one, with an id of its own: cool-downs of the old key do

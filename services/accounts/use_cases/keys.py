@@ -7,7 +7,7 @@ import msgspec
 from libs.common.contracts.accounts import signing_secret_context
 from libs.common.crypto import issue_api_key, issue_signing_secret
 from libs.common.ids import new_id
-from services.accounts.domain.audit import Change, Entry
+from services.accounts.domain.audit import Actor, Change, Entry
 from services.accounts.domain.errors import ApiKeyEnded
 from services.accounts.domain.keys import (
     SHOWN_END,
@@ -36,7 +36,7 @@ class IssuedKey(msgspec.Struct, frozen=True):
     signing_secret: str | None = None
 
 
-async def issue(ports: Ports, wish: NewKey, *, actor: str) -> IssuedKey:
+async def issue(ports: Ports, wish: NewKey, *, actor: Actor) -> IssuedKey:
     """Make a key. Raises ProjectNotFound, InvalidName, InvalidExpiry."""
     now = ports.clock.now()
     key, issued = _new_key(ports, wish, now)
@@ -48,7 +48,7 @@ async def issue(ports: Ports, wish: NewKey, *, actor: str) -> IssuedKey:
     return issued
 
 
-async def rotate(ports: Ports, key_id: str, overlap: timedelta, *, actor: str) -> IssuedKey:
+async def rotate(ports: Ports, key_id: str, overlap: timedelta, *, actor: Actor) -> IssuedKey:
     """A new key like this one, which ends after `overlap`, or earlier if it was to end earlier.
 
     The new one lives as long as the old one was made for, and has a signing secret of its own.
@@ -72,7 +72,7 @@ async def rotate(ports: Ports, key_id: str, overlap: timedelta, *, actor: str) -
     return issued
 
 
-async def revoke(ports: Ports, key_id: str, *, actor: str) -> ApiKey:
+async def revoke(ports: Ports, key_id: str, *, actor: Actor) -> ApiKey:
     """End a key; one that is revoked already stays as it is. Raises ApiKeyNotFound.
 
     Gateways hear of it at their next question, a few seconds from now.
@@ -144,7 +144,7 @@ def _same_as(key: ApiKey) -> NewKey:
     )
 
 
-def _entry(what: Change, key: ApiKey, account_id: str, actor: str) -> Entry:
+def _entry(what: Change, key: ApiKey, account_id: str, actor: Actor) -> Entry:
     return Entry(
         what=what,
         account_id=account_id,

@@ -8,7 +8,7 @@ from libs.common.contracts.accounts import (
     ProjectStandingAnswer,
 )
 from libs.common.ids import new_id
-from services.accounts.domain.audit import Change, Entry
+from services.accounts.domain.audit import Actor, Change, Entry
 from services.accounts.domain.errors import ErasureNotConfirmed
 from services.accounts.domain.names import check_name
 from services.accounts.domain.projects import ProjectSettings, check_settings
@@ -23,7 +23,7 @@ from services.accounts.repositories.projects import ProjectRepository
 from services.accounts.use_cases import data_keys
 
 
-async def create(ports: Ports, account_id: str, name: str, *, actor: str) -> Project:
+async def create(ports: Ports, account_id: str, name: str, *, actor: Actor) -> Project:
     """Make a project that follows its account's limits. Raises AccountNotFound, InvalidName."""
     now = ports.clock.now()
     project = Project(
@@ -60,7 +60,7 @@ async def show_standing(ports: Ports, project_id: str) -> ProjectStandingAnswer:
     )
 
 
-async def change(ports: Ports, project_id: str, wish: ProjectSettings, *, actor: str) -> Project:
+async def change(ports: Ports, project_id: str, wish: ProjectSettings, *, actor: Actor) -> Project:
     """Change what `wish` names. Raises ProjectNotFound, InvalidProjectSettings.
 
     A limit above the account's may be set, and holds as far as the account's goes.
@@ -74,7 +74,7 @@ async def change(ports: Ports, project_id: str, wish: ProjectSettings, *, actor:
     return project
 
 
-async def pause(ports: Ports, project_id: str, *, actor: str) -> Project:
+async def pause(ports: Ports, project_id: str, *, actor: Actor) -> Project:
     """No new attempt starts, nothing expires. Raises ProjectNotFound.
 
     It is told each time, so that an operator who doubts may say it again; audited once.
@@ -89,7 +89,7 @@ async def pause(ports: Ports, project_id: str, *, actor: str) -> Project:
     return project
 
 
-async def resume(ports: Ports, project_id: str, *, actor: str) -> Project:
+async def resume(ports: Ports, project_id: str, *, actor: Actor) -> Project:
     """It goes on; told each time, audited once. Raises ProjectNotFound."""
     async with ports.db.transaction() as tx:
         project = await ProjectRepository(tx).lock(project_id)
@@ -101,7 +101,7 @@ async def resume(ports: Ports, project_id: str, *, actor: str) -> Project:
     return project
 
 
-async def erase(ports: Ports, project_id: str, *, actor: str, is_sure: bool) -> Project:
+async def erase(ports: Ports, project_id: str, *, actor: Actor, is_sure: bool) -> Project:
     """Destroy the data key, and with it all that it sealed; end the keys, forget the provider.
 
     The row stays, marked. Told each time, audited once. Raises ProjectNotFound,
@@ -125,7 +125,7 @@ async def erase(ports: Ports, project_id: str, *, actor: str, is_sure: bool) -> 
     return project
 
 
-def _entry(what: Change, project: Project, actor: str) -> Entry:
+def _entry(what: Change, project: Project, actor: Actor) -> Entry:
     return Entry(
         what=what,
         account_id=project.account_id,

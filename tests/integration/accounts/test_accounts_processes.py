@@ -11,6 +11,7 @@ from libs.common.broker.topology import BILLING_ACCOUNTS
 from libs.common.clock import SystemClock
 from libs.common.contracts.accounts import RESOLVE_KEYS_PATH, AccountCreated
 from libs.common.contracts.event import encode
+from services.accounts.domain.audit import OPERATOR
 from services.accounts.domain.errors import InvalidName
 from services.accounts.domain.plans import PlanName
 from services.accounts.ports import Ports
@@ -49,8 +50,8 @@ async def test_an_account_is_told_once_it_is_there(
 ) -> None:
     await queues.reset(rabbitmq_server.url)
     with pytest.raises(InvalidName):
-        await accounts.create(ports, "\x00", PlanName.FREE, actor="operator")
-    account = await accounts.create(ports, "Acme", PlanName.FREE, actor="operator")
+        await accounts.create(ports, "\x00", PlanName.FREE, actor=OPERATOR)
+    account = await accounts.create(ports, "Acme", PlanName.FREE, actor=OPERATOR)
 
     given = variables(settings) | {"BROKER_URL": rabbitmq_server.url}
     with service_process.running("accounts", "worker", given, tmp_path) as worker:

@@ -8,6 +8,7 @@ from sqlalchemy import delete, func, select, update
 from libs.common.content import DataKey
 from libs.common.contracts.accounts import KeyDigests, data_key_context
 from libs.common.crypto import SealBroken, SealingKey, SealingKeyring
+from services.accounts.domain.audit import OPERATOR
 from services.accounts.domain.errors import ProjectNotFound
 from services.accounts.domain.keys import NewKey
 from services.accounts.domain.plans import PlanName
@@ -18,13 +19,13 @@ from services.accounts.use_cases import accounts, connections, key_contexts, key
 
 @pytest.fixture
 async def project(ports: Ports) -> Project:
-    account = await accounts.create(ports, "Acme", PlanName.OPERATOR, actor="operator")
-    return await projects.create(ports, account.id, "Chat", actor="operator")
+    account = await accounts.create(ports, "Acme", PlanName.OPERATOR, actor=OPERATOR)
+    return await projects.create(ports, account.id, "Chat", actor=OPERATOR)
 
 
 async def issue(ports: Ports, project: Project) -> KeyDigests:
     wish = NewKey(project_id=project.id, mode="live", name="a key")
-    issued = await keys.issue(ports, wish, actor="operator")
+    issued = await keys.issue(ports, wish, actor=OPERATOR)
     return KeyDigests(ports.digest(issued.text).hex())
 
 

@@ -22,6 +22,7 @@ from libs.common.contracts.accounts import (
 from libs.common.crypto import SealingKey, SealingKeyring
 from libs.common.settings import Secret
 from services.accounts import app
+from services.accounts.domain.audit import OPERATOR
 from services.accounts.domain.keys import NewKey
 from services.accounts.domain.plans import PlanName
 from services.accounts.models import Project
@@ -41,8 +42,8 @@ async def web(settings: Settings, ports: Ports) -> AsyncIterator[httpx2.AsyncCli
 
 @pytest.fixture
 async def project(ports: Ports) -> Project:
-    account = await accounts.create(ports, "Acme", PlanName.OPERATOR, actor="operator")
-    return await projects.create(ports, account.id, "Chat", actor="operator")
+    account = await accounts.create(ports, "Acme", PlanName.OPERATOR, actor=OPERATOR)
+    return await projects.create(ports, account.id, "Chat", actor=OPERATOR)
 
 
 class Asker:
@@ -76,7 +77,7 @@ async def test_a_gateway_learns_whose_a_key_is(
     clock: FrozenClock,
 ) -> None:
     wish = NewKey(project_id=project.id, mode="test", name="a key")
-    digest = ports.digest((await keys.issue(ports, wish, actor="operator")).text).hex()
+    digest = ports.digest((await keys.issue(ports, wish, actor=OPERATOR)).text).hex()
 
     answer = await web.post(
         RESOLVE_KEYS_PATH,
@@ -104,7 +105,7 @@ async def test_an_executor_gets_the_provider_connection(
     wish = connections.NewConnection(
         project_id=project.id, base_url="https://api.openai.com/v1/", key=Secret("sk-1")
     )
-    made = await connections.put(ports, wish, actor="operator")
+    made = await connections.put(ports, wish, actor=OPERATOR)
 
     answer = await web.get(path, headers=headers)
     assert answer.status_code == 200
@@ -131,9 +132,9 @@ async def test_an_executor_learns_how_a_project_stands(
         return told.is_paused, told.is_deleted
 
     assert await ask() == (False, False)
-    await projects.pause(ports, project.id, actor="operator")
+    await projects.pause(ports, project.id, actor=OPERATOR)
     assert await ask() == (True, False)
-    await projects.erase(ports, project.id, actor="operator", is_sure=True)
+    await projects.erase(ports, project.id, actor=OPERATOR, is_sure=True)
     assert (await ask())[1] is True
 
 

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Engine, event, update
 
 from libs.common.contracts.accounts import KeyContext, KeyDigests, Limits
+from services.accounts.domain.audit import OPERATOR
 from services.accounts.domain.errors import ApiKeyNotFound, InvalidDigests, ProjectNotFound
 from services.accounts.domain.keys import Mode, NewKey, Purpose
 from services.accounts.domain.plans import PlanName
@@ -21,15 +22,15 @@ UNKNOWN = "00" * 32
 
 
 async def make_project(ports: Ports, plan: PlanName = PlanName.OPERATOR) -> Project:
-    account = await accounts.create(ports, "Acme", plan, actor="operator")
-    return await projects.create(ports, account.id, "Chat", actor="operator")
+    account = await accounts.create(ports, "Acme", plan, actor=OPERATOR)
+    return await projects.create(ports, account.id, "Chat", actor=OPERATOR)
 
 
 async def issue(
     ports: Ports, project: Project, mode: Mode = "live", life: timedelta | None = None
 ) -> keys.IssuedKey:
     wish = NewKey(project_id=project.id, mode=mode, name="a key", life=life)
-    return await keys.issue(ports, wish, actor="operator")
+    return await keys.issue(ports, wish, actor=OPERATOR)
 
 
 async def resolve(ports: Ports, *issued: keys.IssuedKey) -> list[KeyContext]:
@@ -87,7 +88,7 @@ async def test_a_revoked_key_is_absent_and_others_stay(ports: Ports) -> None:
     project = await make_project(ports)
     ended, kept = await issue(ports, project), await issue(ports, project)
 
-    await keys.revoke(ports, ended.id, actor="operator")
+    await keys.revoke(ports, ended.id, actor=OPERATOR)
 
     assert [found.key_id for found in await resolve(ports, ended, kept)] == [kept.id]
 
@@ -97,10 +98,10 @@ async def test_revoking_twice_keeps_the_first_moment_and_is_audited_once(
 ) -> None:
     project = await make_project(ports)
     key = await issue(ports, project)
-    first = await keys.revoke(ports, key.id, actor="operator")
+    first = await keys.revoke(ports, key.id, actor=OPERATOR)
 
     clock.advance(timedelta(hours=1))
-    second = await keys.revoke(ports, key.id, actor="operator")
+    second = await keys.revoke(ports, key.id, actor=OPERATOR)
 
     assert second.revoked_at == first.revoked_at
     seen = await accounts.show(ports, project.account_id)
@@ -198,7 +199,7 @@ async def test_a_malformed_question_is_refused(ports: Ports, digests: tuple[str,
 async def test_a_drop_in_key_says_so(ports: Ports) -> None:
     project = await make_project(ports)
     wish = NewKey(project_id=project.id, mode="live", name="stock", purpose=Purpose.STOCK_SDK)
-    key = await keys.issue(ports, wish, actor="operator")
+    key = await keys.issue(ports, wish, actor=OPERATOR)
 
     [context] = await resolve(ports, key)
 
@@ -209,6 +210,6 @@ async def test_there_is_no_key_without_a_project(ports: Ports) -> None:
     wish = NewKey(project_id="prj_none", mode="live", name="a key")
 
     with pytest.raises(ProjectNotFound):
-        await keys.issue(ports, wish, actor="operator")
+        await keys.issue(ports, wish, actor=OPERATOR)
     with pytest.raises(ApiKeyNotFound):
-        await keys.revoke(ports, "key_none", actor="operator")
+        await keys.revoke(ports, "key_none", actor=OPERATOR)

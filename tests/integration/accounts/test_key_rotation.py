@@ -10,6 +10,7 @@ import pytest
 from libs.common import crypto
 from libs.common.contracts.accounts import KeyContext, KeyDigests, signing_secret_context
 from libs.common.crypto import SealBroken, SealingKey, SealingKeyring
+from services.accounts.domain.audit import OPERATOR
 from services.accounts.domain.errors import ApiKeyEnded, ApiKeyNotFound, InvalidOverlap
 from services.accounts.domain.keys import NewKey, Purpose
 from services.accounts.domain.plans import PlanName
@@ -24,8 +25,8 @@ OLD, NEW = b"o" * 32, b"n" * 32
 
 @pytest.fixture
 async def project(ports: Ports) -> Project:
-    account = await accounts.create(ports, "Acme", PlanName.OPERATOR, actor="operator")
-    return await projects.create(ports, account.id, "Chat", actor="operator")
+    account = await accounts.create(ports, "Acme", PlanName.OPERATOR, actor=OPERATOR)
+    return await projects.create(ports, account.id, "Chat", actor=OPERATOR)
 
 
 async def issue(
@@ -35,11 +36,11 @@ async def issue(
     life: timedelta | None = None,
 ) -> keys.IssuedKey:
     wish = NewKey(project_id=project.id, mode="test", name="a key", purpose=purpose, life=life)
-    return await keys.issue(ports, wish, actor="operator")
+    return await keys.issue(ports, wish, actor=OPERATOR)
 
 
 async def rotate(ports: Ports, key: keys.IssuedKey, overlap: timedelta = DAY) -> keys.IssuedKey:
-    return await keys.rotate(ports, key.id, overlap, actor="operator")
+    return await keys.rotate(ports, key.id, overlap, actor=OPERATOR)
 
 
 async def resolve(ports: Ports, *issued: keys.IssuedKey) -> list[KeyContext]:
@@ -120,7 +121,7 @@ async def test_a_key_that_has_ended_or_was_rotated_is_not_rotated(
     ports: Ports, project: Project, clock: FrozenClock
 ) -> None:
     revoked, expired, rotated = [await issue(ports, project, life=DAY) for _ in range(3)]
-    await keys.revoke(ports, revoked.id, actor="operator")
+    await keys.revoke(ports, revoked.id, actor=OPERATOR)
     await rotate(ports, rotated)
     with pytest.raises(ApiKeyEnded):
         await rotate(ports, rotated)
@@ -130,7 +131,7 @@ async def test_a_key_that_has_ended_or_was_rotated_is_not_rotated(
         with pytest.raises(ApiKeyEnded):
             await rotate(ports, key)
     with pytest.raises(ApiKeyNotFound):
-        await keys.rotate(ports, "key_none", DAY, actor="operator")
+        await keys.rotate(ports, "key_none", DAY, actor=OPERATOR)
     with pytest.raises(InvalidOverlap):
         await rotate(ports, expired, timedelta(hours=721))
 

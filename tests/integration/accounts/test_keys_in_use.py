@@ -13,6 +13,7 @@ from deploy.keys.material import Material
 from libs.common import crypto
 from libs.common.crypto import PublicSealingKey
 from libs.common.settings import Secret
+from services.accounts.domain.audit import OPERATOR
 from services.accounts.domain.keys import NewKey, Purpose
 from services.accounts.domain.plans import PlanName
 from services.accounts.ports import Ports
@@ -38,14 +39,14 @@ def with_newest(ports: Ports, made: Material) -> Ports:
 
 
 async def fill(ports: Ports) -> None:
-    account = await accounts.create(ports, "Acme", PlanName.OPERATOR, actor="operator")
-    project = await projects.create(ports, account.id, "Chat", actor="operator")
+    account = await accounts.create(ports, "Acme", PlanName.OPERATOR, actor=OPERATOR)
+    project = await projects.create(ports, account.id, "Chat", actor=OPERATOR)
     wish = NewKey(project_id=project.id, mode="test", name="k", purpose=Purpose.SIGNED)
-    await keys.issue(ports, wish, actor="operator")
+    await keys.issue(ports, wish, actor=OPERATOR)
     provider = NewConnection(
         project_id=project.id, base_url="https://example.com", key=Secret("sk-1")
     )
-    await connections.put(ports, provider, actor="operator")
+    await connections.put(ports, provider, actor=OPERATOR)
 
 
 def good(findings: list[Finding]) -> dict[str, list[bool]]:

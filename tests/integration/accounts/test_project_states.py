@@ -15,6 +15,7 @@ from libs.common.contracts.accounts import (
 from libs.common.contracts.event import encode
 from libs.common.outbox import OUTBOX
 from libs.common.settings import Secret
+from services.accounts.domain.audit import OPERATOR
 from services.accounts.domain.errors import ErasureNotConfirmed, ProjectNotFound
 from services.accounts.domain.keys import NewKey
 from services.accounts.domain.plans import PlanName
@@ -27,20 +28,20 @@ from services.accounts.use_cases.connections import NewConnection
 
 @pytest.fixture
 async def project(ports: Ports) -> Project:
-    account = await accounts.create(ports, "Acme", PlanName.OPERATOR, actor="operator")
-    return await projects.create(ports, account.id, "Chat", actor="operator")
+    account = await accounts.create(ports, "Acme", PlanName.OPERATOR, actor=OPERATOR)
+    return await projects.create(ports, account.id, "Chat", actor=OPERATOR)
 
 
 async def issue(ports: Ports, project: Project) -> keys.IssuedKey:
     wish = NewKey(project_id=project.id, mode="live", name="a key")
-    return await keys.issue(ports, wish, actor="operator")
+    return await keys.issue(ports, wish, actor=OPERATOR)
 
 
 async def connect(ports: Ports, project: Project) -> None:
     wish = NewConnection(
         project_id=project.id, base_url="https://api.openai.com/v1", key=Secret("sk-1")
     )
-    await connections.put(ports, wish, actor="operator")
+    await connections.put(ports, wish, actor=OPERATOR)
 
 
 async def told(ports: Ports) -> list[bytes]:
@@ -61,9 +62,9 @@ async def test_pause_and_resume_are_told_each_time_and_audited_once(
     ports: Ports, project: Project
 ) -> None:
     for _ in range(2):
-        assert (await projects.pause(ports, project.id, actor="operator")).is_paused
+        assert (await projects.pause(ports, project.id, actor=OPERATOR)).is_paused
     for _ in range(2):
-        assert not (await projects.resume(ports, project.id, actor="operator")).is_paused
+        assert not (await projects.resume(ports, project.id, actor=OPERATOR)).is_paused
 
     paused, resumed = ProjectPaused(project_id=project.id), ProjectResumed(project_id=project.id)
     assert await told(ports) == [encode(one) for one in (paused, paused, resumed, resumed)]
@@ -77,7 +78,7 @@ async def test_erasing_leaves_nothing_that_opens_content_or_provider(
     key = await issue(ports, project)
     await connect(ports, project)
 
-    erased = await projects.erase(ports, project.id, actor="operator", is_sure=True)
+    erased = await projects.erase(ports, project.id, actor=OPERATOR, is_sure=True)
 
     assert erased.deleted_at == ports.clock.now()
     async with ports.db.transaction() as tx:
@@ -97,7 +98,7 @@ async def test_erasing_again_is_told_again_and_changes_nothing(
     ports: Ports, project: Project
 ) -> None:
     for _ in range(2):
-        await projects.erase(ports, project.id, actor="operator", is_sure=True)
+        await projects.erase(ports, project.id, actor=OPERATOR, is_sure=True)
 
     assert len(await told(ports)) == 2
     assert (await audited(ports, project)).count("project.deleted") == 1
@@ -105,7 +106,7 @@ async def test_erasing_again_is_told_again_and_changes_nothing(
 
 async def test_without_a_yes_nothing_is_erased(ports: Ports, project: Project) -> None:
     with pytest.raises(ErasureNotConfirmed):
-        await projects.erase(ports, project.id, actor="operator", is_sure=False)
+        await projects.erase(ports, project.id, actor=OPERATOR, is_sure=False)
 
     assert await told(ports) == []
     await connections.show(ports, project.id)
@@ -113,15 +114,15 @@ async def test_without_a_yes_nothing_is_erased(ports: Ports, project: Project) -
 
 async def test_an_erased_project_takes_nothing_more(ports: Ports, project: Project) -> None:
     key = await issue(ports, project)
-    await projects.erase(ports, project.id, actor="operator", is_sure=True)
+    await projects.erase(ports, project.id, actor=OPERATOR, is_sure=True)
 
     for attempt in (
         issue(ports, project),
         connect(ports, project),
-        keys.rotate(ports, key.id, timedelta(), actor="operator"),
-        projects.pause(ports, project.id, actor="operator"),
-        projects.resume(ports, project.id, actor="operator"),
-        projects.change(ports, project.id, ProjectSettings(running=1), actor="operator"),
+        keys.rotate(ports, key.id, timedelta(), actor=OPERATOR),
+        projects.pause(ports, project.id, actor=OPERATOR),
+        projects.resume(ports, project.id, actor=OPERATOR),
+        projects.change(ports, project.id, ProjectSettings(running=1), actor=OPERATOR),
     ):
         with pytest.raises(ProjectNotFound):
             await attempt
@@ -155,7 +156,7 @@ async def test_settings_reach_the_gateway_as_far_as_the_account_goes(
         allowed_addresses=("192.0.2.0/24",),
     )
 
-    await projects.change(ports, project.id, wish, actor="operator")
+    await projects.change(ports, project.id, wish, actor=OPERATOR)
 
     [context] = await key_contexts.resolve(ports, [KeyDigests(ports.digest(key.text).hex())])
     assert (context.limits.requests_per_minute, context.limits.running) == (10, 2_048)

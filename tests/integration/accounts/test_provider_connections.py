@@ -5,6 +5,7 @@ import pytest
 from libs.common.contracts.accounts import SealedConnection, provider_key_context
 from libs.common.crypto import SealBroken, SealingKey, SealingKeyring
 from libs.common.settings import Secret
+from services.accounts.domain.audit import OPERATOR
 from services.accounts.domain.errors import InvalidBaseUrl, InvalidProviderKey, ProjectNotFound
 from services.accounts.domain.keys import NewKey
 from services.accounts.domain.plans import PlanName
@@ -20,13 +21,13 @@ BASE_URL = "https://api.openai.com/v1"
 
 @pytest.fixture
 async def project(ports: Ports) -> Project:
-    account = await accounts.create(ports, "Acme", PlanName.OPERATOR, actor="operator")
-    return await projects.create(ports, account.id, "Chat", actor="operator")
+    account = await accounts.create(ports, "Acme", PlanName.OPERATOR, actor=OPERATOR)
+    return await projects.create(ports, account.id, "Chat", actor=OPERATOR)
 
 
 async def put(ports: Ports, project_id: str, key: str = PROVIDER_KEY, url: str = BASE_URL) -> str:
     wish = NewConnection(project_id=project_id, base_url=url, key=Secret(key))
-    return (await connections.put(ports, wish, actor="operator")).id
+    return (await connections.put(ports, wish, actor=OPERATOR)).id
 
 
 async def shown_connection(ports: Ports, project_id: str) -> SealedConnection:
@@ -65,7 +66,7 @@ async def test_nothing_that_accounts_holds_opens_it(
 async def test_a_key_moved_into_another_project_does_not_open(
     ports: Ports, project: Project, executor_sealing_key: SealingKey
 ) -> None:
-    other = await projects.create(ports, project.account_id, "Thief", actor="operator")
+    other = await projects.create(ports, project.account_id, "Thief", actor=OPERATOR)
     await put(ports, project.id)
     moved_to = await put(ports, other.id, "sk-other")
     stolen = await shown_connection(ports, project.id)
@@ -105,8 +106,8 @@ async def test_what_is_refused_leaves_no_trace(ports: Ports, project: Project) -
 async def test_every_change_of_access_is_audited(ports: Ports, project: Project) -> None:
     connection_id = await put(ports, project.id)
     wish = NewKey(project_id=project.id, mode="live", name="a key")
-    key = await keys.issue(ports, wish, actor="operator")
-    await keys.revoke(ports, key.id, actor="operator")
+    key = await keys.issue(ports, wish, actor=OPERATOR)
+    await keys.revoke(ports, key.id, actor=OPERATOR)
 
     seen = await accounts.show(ports, project.account_id)
 

@@ -13,6 +13,7 @@ from libs.common.contracts.accounts import (
 )
 from libs.common.crypto import KEY_ID_BYTES, SealingKey, SealingKeyring
 from libs.common.settings import Secret
+from services.accounts.domain.audit import OPERATOR
 from services.accounts.domain.errors import InvalidSealingKeys
 from services.accounts.domain.keys import NewKey, Purpose
 from services.accounts.domain.plans import PlanName
@@ -59,15 +60,15 @@ def both(data_plane_key: SealingKey, executor_sealing_key: SealingKey) -> Keys:
 @pytest.fixture
 async def plain(ports: Ports, both: Keys) -> dict[tuple[SealKind, str], bytes]:
     """Projects with one of everything, sealed under the old keys; what each value opens to."""
-    account = await accounts.create(ports, "Acme", PlanName.OPERATOR, actor="operator")
+    account = await accounts.create(ports, "Acme", PlanName.OPERATOR, actor=OPERATOR)
     for number in range(PROJECTS):
-        project = await projects.create(ports, account.id, "Chat", actor="operator")
+        project = await projects.create(ports, account.id, "Chat", actor=OPERATOR)
         wish = NewKey(project_id=project.id, mode="test", name="k", purpose=Purpose.SIGNED)
-        await keys.issue(ports, wish, actor="operator")
+        await keys.issue(ports, wish, actor=OPERATOR)
         provider = NewConnection(
             project_id=project.id, base_url="https://example.com", key=Secret(f"sk-{number}")
         )
-        await connections.put(ports, provider, actor="operator")
+        await connections.put(ports, provider, actor=OPERATOR)
     return await opened(ports, both)
 
 
