@@ -42,6 +42,7 @@ from services.executor.adapters.wakeups import RedisWakeUps
 from services.executor.api import internal
 from services.executor.ports import DispatcherPorts, WorkerPorts
 from services.executor.settings import DispatcherSettings, Settings
+from services.executor.use_cases.connection_tests import ConnectionTests
 from services.executor.use_cases.dispatch import dispatch, keep_up
 from services.executor.use_cases.models import ModelLists
 from services.executor.use_cases.work import work
@@ -58,17 +59,19 @@ _ACCOUNTS_CONNECTIONS: Final = 16
 async def open_worker(settings: Settings) -> AsyncIterator[list[Loop]]:
     """The worker's loops, with everything they need open."""
     async with AsyncExitStack() as stack:
-        ports = await _worker_ports(settings, stack)
+        seals = Seals(_opened(settings.sealing_keys), _opened(settings.data_plane_keys))
+        ports = await _worker_ports(settings, seals, stack)
 
         async def is_ready() -> bool:
             hears = ports.first_hints.is_ready() and ports.rest_hints.is_ready()
             return hears and await ports.ledger.database.is_ready()
 
         attempts = once_durable(ports.ledger.database, partial(work, ports))
-        yield [attempts, _internal(settings, ports, is_ready)]
+        tests = ConnectionTests(seals, ports.provider)
+        yield [attempts, _internal(settings, ports, tests, is_ready)]
 
 
-async def _worker_ports(settings: Settings, stack: AsyncExitStack) -> WorkerPorts:
+async def _worker_ports(settings: Settings, seals: Seals, stack: AsyncExitStack) -> WorkerPorts:
     name = settings.executor_name or _made_up_name()
     first, rest = (
         RabbitMQConsumer(settings.broker_url, name=name, queues=(queue,), prefetch=_PREFETCH)
@@ -86,7 +89,7 @@ async def _worker_ports(settings: Settings, stack: AsyncExitStack) -> WorkerPort
         first_hints=await stack.enter_async_context(first),
         rest_hints=await stack.enter_async_context(rest),
         provider=provider,
-        projects=_projects(settings, client),
+        projects=AccountsProjects(client, _tokens(settings), seals, settings.simulator_url),
         wakeups=RedisWakeUps(redis),
         places=settings.places,
         backoff_scale=settings.backoff_scale,
@@ -174,11 +177,6 @@ def _accounts(settings: Settings | DispatcherSettings) -> httpx2.AsyncClient:
     )
 
 
-def _projects(settings: Settings, client: httpx2.AsyncClient) -> AccountsProjects:
-    seals = Seals(_opened(settings.sealing_keys), _opened(settings.data_plane_keys))
-    return AccountsProjects(client, _tokens(settings), seals, settings.simulator_url)
-
-
 def _tokens(settings: Settings | DispatcherSettings) -> ServiceTokens:
     return ServiceTokens(
         SERVICE, settings.service_key_id, settings.service_key.reveal(), SystemClock()
@@ -197,10 +195,12 @@ def _host(url: str) -> str:
     return parsed.host if parsed.port is None else f"{parsed.host}:{parsed.port}"
 
 
-def _internal(settings: Settings, ports: WorkerPorts, is_ready: health.Readiness) -> Loop:
+def _internal(
+    settings: Settings, ports: WorkerPorts, tests: ConnectionTests, is_ready: health.Readiness
+) -> Loop:
     """Health, and the questions of other services."""
     verifier = TokenVerifier(settings.service_public_keys, AUDIENCE, ports.clock)
-    questions = internal.routes(ModelLists(ports.projects, ports.provider), verifier)
+    questions = internal.routes(ModelLists(ports.projects, ports.provider), tests, verifier)
     app = create([*health.routes(is_ready), questions])
     return serve(app, settings.host, settings.internal_port)
 

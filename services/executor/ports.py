@@ -10,6 +10,7 @@ import msgspec
 from libs.common.broker.protocol import Consumer, Publisher
 from libs.common.clock import Clock
 from libs.common.content import DataKey
+from libs.common.contracts.accounts import SealedConnection
 from libs.common.contracts.gateway import Ended
 from libs.ledger.ledger import DispatcherLedger, ExecutorLedger
 from services.executor.domain.calls import Answer, CallFailure, ProviderConnection
@@ -55,6 +56,14 @@ class Projects(Protocol):
 
     async def find(self, project_id: str, mode: str) -> Project | None:
         """None where it is not there any more. Raises Unavailable in an outage."""
+        ...
+
+
+class ConnectionSeals(Protocol):
+    """Opens the provider key of a connection that somebody hands over sealed."""
+
+    def open_connection(self, project_id: str, sealed: SealedConnection) -> ProviderConnection:
+        """Raises SealBroken: sealed for another project, or to a key that we do not have."""
         ...
 
 

@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from libs.common.contracts.accounts import SealedConnection
 from libs.common.contracts.event import Event
 
 AUDIENCE: Final = "executor"
@@ -77,3 +78,50 @@ def models_path(project_id: str) -> str:
     provider gives no list, or with another code where accounts does not answer.
     """
     return f"/internal/projects/{project_id}/models"
+
+
+TEST_CONNECTION_PATH: Final = "/internal/provider-connections/test"
+"""`POST` TestConnectionQuestion here, as accounts; answers TestConnectionAnswer whatever came."""
+
+ConnectionTestCode = Literal[
+    "good",
+    "key_unreadable",
+    "bad_address",
+    "refused_address",
+    "name_not_found",
+    "connection_refused",
+    "tls_failed",
+    "timed_out",
+    "connection_cut",
+    "answer_too_large",
+    "wrong_key",
+    "not_compatible",
+    "rate_limited",
+    "quota_exhausted",
+    "provider_failed",
+]
+
+
+class TestConnectionQuestion(msgspec.Struct, frozen=True, kw_only=True):
+    """A project's connection as accounts holds it: its key opens only in an executor."""
+
+    __test__ = False  # it is no test of ours, whatever pytest makes of its name
+
+    project_id: str
+    connection: SealedConnection
+
+
+class TestConnectionAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of asking the provider for its models, in a word and in a sentence for people.
+
+    Neither quotes the provider, the key or the address. `models`: how many there are, where it
+    answered with a list. `took`: seconds.
+    """
+
+    __test__ = False
+
+    is_good: bool
+    code: ConnectionTestCode
+    message: str
+    models: int | None
+    took: float

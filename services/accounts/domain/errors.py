@@ -1,6 +1,16 @@
 """What accounts refuses, and what it does not find."""
 
-from libs.common.errors import Conflict, Forbidden, Gone, InvalidInput, LimitReached, NotFound
+from collections.abc import Mapping
+
+from libs.common.errors import (
+    Conflict,
+    Forbidden,
+    Gone,
+    InvalidInput,
+    LimitReached,
+    NotFound,
+    Unavailable,
+)
 
 
 class AccountNotFound(NotFound):
@@ -55,6 +65,42 @@ class WrongPassword(InvalidInput):
     """Not the password of this account, or there is no such account: nobody is told which."""
 
     code = "wrong_password"
+
+
+class FieldErrors(InvalidInput):
+    """Several fields of one form are wrong. `fields`: what to change, by the field's name."""
+
+    code = "invalid_fields"
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        super().__init__(" ".join(fields.values()))
+        self.fields = dict(fields)
+
+
+class NotVerified(Forbidden):
+    """Who signed up has not shown yet that the address is theirs: there are test keys only."""
+
+    code = "not_verified"
+
+
+class MailDelayed(Unavailable):
+    """The relay is away, or asks to come back later. `status_code`: its reply, 0 without one."""
+
+    code = "mail_delayed"
+
+    def __init__(self, status_code: int = 0) -> None:
+        super().__init__("The mail relay does not take this mail now.")
+        self.status_code = status_code
+
+
+class MailRefused(Conflict):
+    """The relay will never take this mail. `status_code`: its reply."""
+
+    code = "mail_refused"
+
+    def __init__(self, status_code: int) -> None:
+        super().__init__("The mail relay refuses this mail for good.")
+        self.status_code = status_code
 
 
 class LinkEnded(Gone):
@@ -169,3 +215,32 @@ class DemoExists(Conflict):
     """The demo accounts are there, and their keys were shown once already."""
 
     code = "demo_exists"
+
+
+class ExecutionPlaneAway(Unavailable):
+    """No gateway answers, or not with anything that can be used."""
+
+    code = "execution_plane_away"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Requests cannot be looked at right now. They run on; try again in a moment."
+        )
+
+
+class NoProviderConnection(NotFound):
+    """The project has no provider yet."""
+
+    code = "no_provider_connection"
+
+
+class DeletionBegun(Conflict):
+    """The account's data is being destroyed: there is no way back any more."""
+
+    code = "deletion_begun"
+
+
+class AccountLeaving(Conflict):
+    """The account is about to be deleted: it gets nothing new."""
+
+    code = "account_leaving"

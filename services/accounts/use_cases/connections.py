@@ -9,6 +9,7 @@ from libs.common.contracts.accounts import (
     SealedConnection,
     provider_key_context,
 )
+from libs.common.contracts.executor import TestConnectionAnswer, TestConnectionQuestion
 from libs.common.ids import new_id
 from libs.common.settings import Secret
 from services.accounts.domain.audit import Actor, Change, Entry
@@ -17,7 +18,7 @@ from services.accounts.domain.connections import (
     check_provider_key,
     provider_key_hint,
 )
-from services.accounts.domain.errors import ProjectNotFound
+from services.accounts.domain.errors import NoProviderConnection, ProjectNotFound
 from services.accounts.models import ProviderConnection
 from services.accounts.ports import Ports
 from services.accounts.repositories.audit import AuditRepository
@@ -75,6 +76,20 @@ async def show(ports: Ports, project_id: str) -> ProviderConnectionAnswer:
         sealed_data_key=data_key,
         connection=None if connection is None else _sealed(connection),
     )
+
+
+async def test(ports: Ports, project_id: str) -> TestConnectionAnswer:
+    """Whether the project's provider takes its key, as an executor finds it now.
+
+    Raises ProjectNotFound, NoProviderConnection, ExecutionPlaneAway.
+    """
+    async with ports.db.transaction() as tx:
+        project = await ProjectRepository(tx).get(project_id)
+        connection = await ConnectionRepository(tx).find(project_id)
+    if connection is None:
+        raise NoProviderConnection("This project has no provider connection yet.")
+    question = TestConnectionQuestion(project_id=project.id, connection=_sealed(connection))
+    return await ports.executors.test(question)
 
 
 def _sealed(connection: ProviderConnection) -> SealedConnection:

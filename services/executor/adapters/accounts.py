@@ -50,6 +50,17 @@ class Seals(msgspec.Struct, frozen=True):
     executor: OpenedSeals
     data_plane: OpenedSeals
 
+    def open_connection(self, project_id: str, sealed: SealedConnection) -> ProviderConnection:
+        """With its key in the clear. Raises SealBroken."""
+        context = provider_key_context(sealed.connection_id, project_id)
+        try:
+            key = self.executor.open(sealed.sealed_key, context).decode()
+        except UnicodeDecodeError:
+            raise SealBroken("what the seal holds is no text") from None
+        return ProviderConnection(
+            connection_id=sealed.connection_id, base_url=sealed.base_url, key=Secret(key)
+        )
+
 
 class _Detail(msgspec.Struct):
     code: str
@@ -132,14 +143,8 @@ class AccountsProjects:
         data_key = DataKey(self._seals.data_plane.open(answer.sealed_data_key, context))
         if answer.connection is None:
             return Project(data_key, None)
-        return Project(data_key, self._open_connection(answer.project_id, answer.connection))
-
-    def _open_connection(self, project_id: str, sealed: SealedConnection) -> ProviderConnection:
-        context = provider_key_context(sealed.connection_id, project_id)
-        key = self._seals.executor.open(sealed.sealed_key, context).decode()
-        return ProviderConnection(
-            connection_id=sealed.connection_id, base_url=sealed.base_url, key=Secret(key)
-        )
+        connection = self._seals.open_connection(answer.project_id, answer.connection)
+        return Project(data_key, connection)
 
     def _keep(self, project_id: str, project: Project | None) -> _Kept:
         if len(self._kept) >= _MAX_KEPT:

@@ -2,18 +2,24 @@
 
 from typing import Literal
 
-from litestar import Router, get
-from litestar.params import FromPath, FromQuery
+from litestar import Router, get, post
+from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Raw
 
-from libs.common.contracts.executor import ModelsAnswer
+from libs.common.contracts.executor import (
+    TEST_CONNECTION_PATH,
+    ModelsAnswer,
+    TestConnectionAnswer,
+    TestConnectionQuestion,
+)
 from libs.common.tokens import TokenVerifier
 from libs.common.web.guards import service_token
+from services.executor.use_cases.connection_tests import ConnectionTests
 from services.executor.use_cases.models import ModelLists
 
 
-def routes(models: ModelLists, verifier: TokenVerifier) -> Router:
-    """Who asks what: gateways about models."""
+def routes(models: ModelLists, tests: ConnectionTests, verifier: TokenVerifier) -> Router:
+    """Who asks what: gateways about models, accounts whether a connection is good."""
 
     @get("/projects/{project_id:str}/models", guards=[service_token(verifier, "gateway")])
     async def list_models(
@@ -21,4 +27,12 @@ def routes(models: ModelLists, verifier: TokenVerifier) -> Router:
     ) -> ModelsAnswer:
         return ModelsAnswer(Raw(await models.find(project_id, mode)))
 
-    return Router("/internal", route_handlers=[list_models])
+    @post(
+        TEST_CONNECTION_PATH.removeprefix("/internal"),
+        status_code=200,
+        guards=[service_token(verifier, "accounts")],
+    )
+    async def test_connection(data: JSONBody[TestConnectionQuestion]) -> TestConnectionAnswer:
+        return await tests.run(data)
+
+    return Router("/internal", route_handlers=[list_models, test_connection])

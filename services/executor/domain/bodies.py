@@ -69,6 +69,14 @@ def read_models(body: bytes) -> bytes | None:
         return None
 
 
+def count_models(body: bytes) -> int | None:
+    """How many a list has; None if `body` is no JSON object with a list in it."""
+    try:
+        return len(_LIST.decode(body.decode()).data)
+    except (ValueError, RecursionError):
+        return None
+
+
 def error_names(body: bytes) -> frozenset[str]:
     """The `code` and `type` of an OpenAI-like error body; empty if it is none."""
     try:

@@ -12,6 +12,7 @@ import pytest
 
 from libs.common.clock import SystemClock
 from libs.common.content import DataKey, new_data_key
+from libs.common.contracts.accounts import SealedConnection
 from libs.common.contracts.executor import AUDIENCE, ModelsAnswer, models_path
 from libs.common.errors import Unavailable
 from libs.common.settings import Secret
@@ -22,6 +23,7 @@ from services.executor.api import internal
 from services.executor.domain.calls import ProviderConnection
 from services.executor.ports import Project
 from services.executor.use_cases import models
+from services.executor.use_cases.connection_tests import ConnectionTests
 from services.executor.use_cases.models import ModelLists
 from tests.support.provider_calls import KEY, LOOPBACK, provider_with
 from tests.support.raw_server import always, raw_server, reply, silence
@@ -55,6 +57,13 @@ class OneProject:
         )
 
 
+class NoSeals:
+    """Nobody asks it here."""
+
+    def open_connection(self, project_id: str, sealed: SealedConnection) -> ProviderConnection:
+        raise NotImplementedError
+
+
 class Asker:
     """Asks as a gateway."""
 
@@ -75,7 +84,8 @@ async def asking(base_url: str | None, options: ProviderOptions = LOOPBACK) -> A
         {key.key_id: key.public for key in (GATEWAY, BILLING)}, AUDIENCE, SystemClock()
     )
     async with provider_with(options) as provider:
-        app = create([internal.routes(ModelLists(projects, provider), verifier)])
+        tests = ConnectionTests(NoSeals(), provider)
+        app = create([internal.routes(ModelLists(projects, provider), tests, verifier)])
         transport = httpx2.ASGITransport(cast("Any", app))
         async with httpx2.AsyncClient(transport=transport, base_url="http://executor") as web:
             yield Asker(web, projects)

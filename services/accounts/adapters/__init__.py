@@ -1,0 +1,1 @@
+"""Ways out: each implements a port and translates every foreign failure."""
