@@ -40,6 +40,7 @@ class Account(Base):
     body_bytes: Mapped[int] = mapped_column(Integer)
     retention_seconds: Mapped[int] = mapped_column(Integer)
     is_suspended: Mapped[bool] = mapped_column(default=False)
+    suspension_reason: Mapped[str | None] = mapped_column(String(200))
     created_at: Mapped[datetime] = mapped_column(MOMENT)
 
 
@@ -76,7 +77,8 @@ class Project(Base):
 class AuditEvent(Base):
     """Who changed what, from where, when. Refers to rows by id only: it outlives them.
 
-    `network`: truncated; null for the operator and for what happens by itself.
+    `network`: truncated; null for the operator and for what happens by itself. `detail`: what the
+    thing became, or why, in one line; never a secret, nor what a person typed.
     """
 
     __tablename__ = "audit_events"
@@ -89,4 +91,5 @@ class AuditEvent(Base):
     actor: Mapped[str] = mapped_column(ID)
     network: Mapped[str | None] = mapped_column(String(50))
     what: Mapped[str] = mapped_column(String(60))
+    detail: Mapped[str | None] = mapped_column(String(200))
     at: Mapped[datetime] = mapped_column(MOMENT)

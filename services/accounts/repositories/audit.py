@@ -42,6 +42,7 @@ class AuditRepository:
                 actor=entry.actor.id,
                 network=entry.actor.network,
                 what=entry.what,
+                detail=entry.detail,
                 at=at,
             )
         )

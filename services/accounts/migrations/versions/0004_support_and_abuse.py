@@ -1,4 +1,4 @@
-"""Where changes came from; support messages; what looks like abuse."""
+"""Where changes came from, and more of what; support messages; what looks like abuse."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,7 +13,9 @@ MOMENT = sa.DateTime(timezone=True)
 
 def upgrade() -> None:
     """Make the tables, and give the service what it uses."""
+    op.add_column("accounts", sa.Column("suspension_reason", sa.String(200)))
     op.add_column("audit_events", sa.Column("network", NETWORK))
+    op.add_column("audit_events", sa.Column("detail", sa.String(200)))
     _create_support_messages()
     _create_support_entries()
     op.create_table(
