@@ -12,7 +12,7 @@ class Signal(StrEnum):
 
     SIGN_UP = "sign_up"
     SIGN_IN_FAILED = "sign_in.failed"
-    PASSWORD_THROTTLED = "password.throttled"
+    PASSWORD_THROTTLED = "password.throttled"  # noqa: S105  # no password
     MAIL_THROTTLED = "mail.throttled"
     OTHER_THROTTLED = "other.throttled"
 

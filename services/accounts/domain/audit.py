@@ -43,11 +43,13 @@ class Change(StrEnum):
     LOGGED_IN = "session.started"
     SIGN_INS_REFUSED = "sign_ins.refused"
     SESSION_ENDED = "session.ended"
-    PASSWORD_CHANGED = "password.changed"
-    PASSWORD_RESET = "password.reset"
+    PASSWORD_CHANGED = "password.changed"  # noqa: S105  # no password
+    PASSWORD_RESET = "password.reset"  # noqa: S105  # no password
     EMAIL_CHANGED = "email.changed"
+    EMAIL_RESTORED = "email.restored"
     PROFILE_CHANGED = "profile.changed"
-    NOTICES_CHANGED = "notices.changed"
+    NOTICES_ACCEPTED = "notices.accepted"
+    NOTICES_DECLINED = "notices.declined"
     PROJECT_CREATED = "project.created"
     PROJECT_SET = "project.set"
     PROJECT_PAUSED = "project.paused"
@@ -94,13 +96,17 @@ _GROUPS: Final = {
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """Who (`actor`) did `what` to which thing (`subject_id`)."""
+    """Who (`actor`) did `what` to which thing (`subject_id`).
+
+    `detail`: what the thing became, or why, in one line of ours; never a secret.
+    """
 
     what: Change
     account_id: str
     subject_id: str
     actor: Actor
     project_id: str | None = None
+    detail: str | None = None
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
