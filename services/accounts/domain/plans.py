@@ -19,6 +19,8 @@ class PlanName(StrEnum):
 
     OPERATOR = "operator"
     FREE = "free"
+    PRO = "pro"
+    SCALE = "scale"
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -48,6 +50,26 @@ PLANS: Final[dict[PlanName, Plan]] = {
             body_bytes=2 * _MEBIBYTE,
         ),
         retention=timedelta(days=1),
+    ),
+    PlanName.PRO: Plan(
+        Limits(
+            requests_per_minute=600,
+            pending=5_000,
+            requests_per_month=100_000,
+            running=64,
+            body_bytes=2 * _MEBIBYTE,
+        ),
+        retention=timedelta(days=14),
+    ),
+    PlanName.SCALE: Plan(
+        Limits(
+            requests_per_minute=6_000,
+            pending=100_000,
+            requests_per_month=2_000_000,
+            running=512,
+            body_bytes=2 * _MEBIBYTE,
+        ),
+        retention=timedelta(days=30),
     ),
 }
 

@@ -21,10 +21,13 @@ class AccountRepository:
 
     async def get(self, account_id: str) -> Account:
         """The account. Raises AccountNotFound."""
-        found = await self._tx.get(Account, account_id)
-        if found is None:
-            raise AccountNotFound("There is no account with this id.")
-        return found
+        return _found(await self._tx.get(Account, account_id))
+
+    async def lock(self, account_id: str) -> Account:
+        """The account, nobody else's to change until the end. Raises AccountNotFound."""
+        return _found(
+            await self._tx.get(Account, account_id, with_for_update=True, populate_existing=True)
+        )
 
     async def find_by_name(self, name: str) -> Account | None:
         """The oldest account of that name."""
@@ -34,3 +37,9 @@ class AccountRepository:
     async def list_all(self) -> list[Account]:
         """Every account, oldest first."""
         return list(await self._tx.scalars(select(Account).order_by(Account.id)))
+
+
+def _found(account: Account | None) -> Account:
+    if account is None:
+        raise AccountNotFound("There is no account with this id.")
+    return account

@@ -1,5 +1,7 @@
 """Accounts: open one, look at all."""
 
+from typing import Any
+
 import msgspec
 
 from libs.common import outbox
@@ -44,16 +46,23 @@ async def create(ports: Ports, name: str, plan: PlanName, *, actor: Actor) -> Ac
 
 def new_account(ports: Ports, name: str, plan: PlanName) -> Account:
     """The row, with what the plan allows. Raises InvalidName."""
-    bought = PLANS[plan]
     return Account(
         id=new_id("acc"),
         name=check_name(name),
-        plan=plan,
-        **msgspec.structs.asdict(bought.limits),
-        retention_seconds=int(bought.retention.total_seconds()),
+        **columns_of(plan),
         is_suspended=False,
         created_at=ports.clock.now(),
     )
+
+
+def columns_of(plan: PlanName) -> dict[str, Any]:
+    """What an account has of its plan: a copy, so that a new catalogue changes nobody's silently."""
+    bought = PLANS[plan]
+    return {
+        "plan": plan,
+        **msgspec.structs.asdict(bought.limits),
+        "retention_seconds": int(bought.retention.total_seconds()),
+    }
 
 
 async def open_in(tx: Transaction, account: Account, *, actor: Actor) -> None:
