@@ -24,7 +24,7 @@ _LAST: Final = "rr_~"  # sorts after every id
 
 _ROWS: Final = """
 SELECT r.id, r.endpoint, r.model, r.created_at, r.retried_from, r.idempotency_key, r.erased_at,
-    r.body_expires_on, coalesce(f.state, l.state) AS state,
+    r.body_expires_on, f.finished_at, l.not_before, coalesce(f.state, l.state) AS state,
     coalesce(f.attempts, l.attempts) AS attempts,
     coalesce(f.finished_at, l.updated_at) AS updated_at,
     CASE WHEN f.request_id IS NULL THEN l.last_error_code ELSE f.last_error_code
@@ -88,13 +88,36 @@ _BY_MODEL: Final = (
     )
     + _ROWS
 )
+# What a key leads to, and whose retry that is: a handful, whatever lies beside. Keys are unique for a
+# time only, so a walk over all requests would find more; it would need an index on the hot path.
+_BY_KEY: Final = (
+    """
+WITH RECURSIVE chain AS (
+    SELECT k.request_id AS id FROM idempotency_keys k
+    WHERE k.project_id = $1 AND k.mode = $2 AND k.key = $3
+    UNION
+    SELECT r.retried_from FROM chain c JOIN requests r ON r.id = c.id
+    WHERE r.retried_from IS NOT NULL
+), page AS MATERIALIZED (
+    SELECT r.id FROM chain c JOIN requests r ON r.id = c.id
+    LEFT JOIN live l ON l.id = r.id LEFT JOIN results f ON f.request_id = r.id
+    WHERE r.id < $4 AND coalesce(f.state, l.state) = ANY($5)
+        AND r.created_at >= coalesce($6::timestamptz, '-infinity')
+        AND r.created_at < coalesce($7::timestamptz, 'infinity')
+        AND r.model = coalesce($8, r.model)
+    ORDER BY r.id DESC LIMIT $9
+)
+"""
+    + _ROWS
+)
 
 
 class ListQuestion(msgspec.Struct, frozen=True, kw_only=True):
     """Which requests of one project and mode; a filter that is None lets everything through.
 
-    `created_after` is included, `created_before` is not. `before_id`: the last id of the page
-    before. `limit`: to know whether there is another page, ask for one row more than is shown.
+    `created_after` is included, `created_before` is not. `idempotency_key`: of what it leads to now,
+    and of what that repeats. `before_id`: the last id of the page before. `limit`: to know whether
+    there is another page, ask for one row more than is shown.
     """
 
     project_id: str
@@ -103,12 +126,16 @@ class ListQuestion(msgspec.Struct, frozen=True, kw_only=True):
     created_after: datetime | None = None
     created_before: datetime | None = None
     model: str | None = None
+    idempotency_key: str | None = None
     before_id: str | None = None
     limit: int = 20
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
-    """One request in a list. `body_expires_on`: the day (UTC) from which its bodies are gone."""
+    """One request in a list. `body_expires_on`: the day (UTC) from which its bodies are gone.
+
+    `finished_at`: of an ended one; `not_before`: of an open one, for its next attempt.
+    """
 
     id: str
     state: State
@@ -122,6 +149,8 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_key: str | None
     erased_at: datetime | None
     body_expires_on: date
+    finished_at: datetime | None
+    not_before: datetime | None
 
 
 async def list_requests(connection: Connection, question: ListQuestion) -> list[Listed]:
@@ -133,6 +162,8 @@ async def _fetch(connection: Connection, question: ListQuestion) -> Sequence[asy
     low, high = _ids(question)
     times = (question.created_after, question.created_before)
     base = ([question.project_id], question.mode, low, high, *times, question.limit)
+    if question.idempotency_key is not None:
+        return await _fetch_by_key(connection, question)
     if question.states is None and question.model is None:
         return await connection.fetch(_BY_ID, *base)
     states = frozenset(State) if question.states is None else question.states
@@ -140,6 +171,22 @@ async def _fetch(connection: Connection, question: ListQuestion) -> Sequence[asy
     if question.model is None:
         return await connection.fetch(_BY_STATE, *base, *split)
     return await connection.fetch(_BY_MODEL, *base, *split, question.model)
+
+
+async def _fetch_by_key(connection: Connection, question: ListQuestion) -> Sequence[asyncpg.Record]:
+    states = frozenset(State) if question.states is None else question.states
+    return await connection.fetch(
+        _BY_KEY,
+        question.project_id,
+        question.mode,
+        question.idempotency_key,
+        question.before_id or _LAST,
+        [*states],
+        question.created_after,
+        question.created_before,
+        question.model,
+        question.limit,
+    )
 
 
 def _ids(question: ListQuestion) -> tuple[str, str]:

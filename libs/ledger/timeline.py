@@ -54,8 +54,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     prompt_tokens: int | None
     completion_tokens: int | None
     total_tokens: int | None
-    provider_error: bytes | None
-    body_key: bytes | None
+    provider_error: bytes | None = None
+    body_key: bytes | None = None
 
 
 async def timeline(connection: Connection, question: Question) -> list[Attempt] | None:
@@ -63,15 +63,20 @@ async def timeline(connection: Connection, question: Question) -> list[Attempt] 
     day = await connection.fetchval(_OWNED, question.request_id, question.project_id, question.mode)
     if day is None:
         return None
-    rows = await connection.fetch(_ATTEMPTS, question.request_id)
+    attempts = await attempts_of(connection, question.request_id)
     errors = await connection.fetch(_ERRORS, day, question.request_id)
     found = {row["number"]: row for row in errors}
-    return [_attempt(row, found.get(row["number"])) for row in rows]
+    return [_with_error(attempt, found.get(attempt.number)) for attempt in attempts]
 
 
-def _attempt(row: asyncpg.Record, error: asyncpg.Record | None) -> Attempt:
-    return Attempt(
-        **dict(row),
-        provider_error=None if error is None else error["content"],
-        body_key=None if error is None else error["secret"],
+async def attempts_of(connection: Connection, request_id: str) -> list[Attempt]:
+    """All attempts of a request that is known to be the caller's, without the provider's errors."""
+    return [Attempt(**dict(row)) for row in await connection.fetch(_ATTEMPTS, request_id)]
+
+
+def _with_error(attempt: Attempt, error: asyncpg.Record | None) -> Attempt:
+    if error is None:
+        return attempt
+    return msgspec.structs.replace(
+        attempt, provider_error=error["content"], body_key=error["secret"]
     )
