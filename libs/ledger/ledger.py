@@ -13,6 +13,7 @@ from libs.ledger import (
     accept,
     cancel,
     claim,
+    counters,
     erase,
     expire,
     finish,
@@ -27,6 +28,10 @@ from libs.ledger import (
     rehint,
     release,
     renew,
+    reveal,
+    roll_up,
+    show,
+    stats,
     timeline,
     upkeep,
 )
@@ -34,6 +39,7 @@ from libs.ledger.accept import Hint, Submission, Verdict
 from libs.ledger.cancel import CancelAnswer, Change
 from libs.ledger.claim import Claim
 from libs.ledger.connection import Database, ItemRefused, LedgerAway, Options, Plans
+from libs.ledger.counters import Counters
 from libs.ledger.erase import EraseAnswer
 from libs.ledger.finish import Finish, Finished
 from libs.ledger.give_back import GiveBack
@@ -43,6 +49,9 @@ from libs.ledger.nonces import Nonce
 from libs.ledger.original import Original
 from libs.ledger.orphans import CrashBackoff
 from libs.ledger.renew import Lease
+from libs.ledger.reveal import Revealed
+from libs.ledger.show import Shown
+from libs.ledger.stats import Stats, StatsLimits, StatsRange
 from libs.ledger.timeline import Attempt
 
 ACCEPT_TIMEOUT: Final = timedelta(seconds=2)
@@ -92,6 +101,26 @@ class GatewayLedger:
         """A page of a project's requests, newest first. Raises LedgerAway."""
         return await self._bodies.run(
             lambda connection: list_requests.list_requests(connection, question)
+        )
+
+    async def show(self, project_id: str, request_id: str) -> Shown | None:
+        """One request whole. Raises LedgerAway."""
+        return await self._bodies.run(
+            lambda connection: show.show(connection, project_id, request_id)
+        )
+
+    async def reveal(self, question: Question) -> Revealed | None:
+        """What is kept of its content. Raises LedgerAway."""
+        return await self._bodies.run(lambda connection: reveal.reveal(connection, question))
+
+    async def read_stats(self, of: StatsRange, limits: StatsLimits) -> Stats:
+        """A project's numbers. Raises LedgerAway."""
+        return await self._bodies.run(lambda connection: stats.read_stats(connection, of, limits))
+
+    async def read_counters(self, account_id: str) -> Counters:
+        """Where an account stands. Raises LedgerAway."""
+        return await self._bodies.run(
+            lambda connection: counters.read_counters(connection, account_id)
         )
 
     async def cancel(self, change: Change) -> CancelAnswer:
@@ -224,6 +253,14 @@ class DispatcherLedger:
     async def purge(self) -> purge.Purged:
         """Remove what has expired."""
         return await purge.purge(self._scans)
+
+    async def roll_up(self) -> roll_up.RolledUp:
+        """Count what has ended."""
+        return await roll_up.roll_up(self._scans)
+
+    async def forget_old_rollups(self) -> int:
+        """Remove what was counted 400 days ago."""
+        return await roll_up.forget_old(self._scans)
 
     async def make_partitions(self) -> int:
         """Create missing body partitions."""
