@@ -2,14 +2,19 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import msgspec
 
 from services.accounts.domain.throttles import Bound
+
+README: Final = (Path(__file__).parent / "data" / "export_readme.txt").read_bytes()
+"""What each file of an export is."""
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """How a cell begins that a spreadsheet may compute (OWASP, CSV injection)."""
@@ -52,22 +57,38 @@ class Archive:
     def __init__(self, made_at: datetime) -> None:
         """`made_at`: of all the files in it."""
         self._made_at = made_at.timetuple()[:6]
-        self._bytes = _Outlet()
-        self._zip = ZipFile(self._bytes, "w", ZIP_DEFLATED)
+        self._outlet = _Outlet()
+        self._zip = ZipFile(self._outlet, "w", ZIP_DEFLATED)
 
-    def add(self, name: str, content: bytes) -> bytes:
-        """A whole file. What there is to send now."""
+    def add(self, name: str, content: bytes) -> None:
+        """A whole file."""
         self._zip.writestr(self._info(name), content)
-        return self._bytes.take()
 
-    def open(self, name: str) -> "ArchivedFile":
-        """A file that is written piece by piece; one at a time."""
-        return ArchivedFile(self._zip, self._info(name), self._bytes)
+    @contextmanager
+    def array(self, name: str) -> Iterator["Append"]:
+        """A file that is one JSON array, as long as it may be; one file at a time."""
+        between = b"[\n"
+        # Its size is not known at its beginning: it may be over 4 GiB.
+        with self._zip.open(self._info(name), "w", force_zip64=True) as file:
 
-    def close(self) -> bytes:
-        """The directory at its end."""
+            def append(elements: Iterable[bytes]) -> None:
+                nonlocal between
+                for element in elements:
+                    file.write(between + element)
+                    between = b",\n"
+
+            try:
+                yield append
+            finally:
+                file.write(b"[]\n" if between == b"[\n" else b"\n]\n")
+
+    def close(self) -> None:
+        """The directory at its end. Without it programs take the file for broken, as it is then."""
         self._zip.close()
-        return self._bytes.take()
+
+    def take(self) -> bytes:
+        """What was written since the last time."""
+        return self._outlet.take()
 
     def _info(self, name: str) -> ZipInfo:
         info = ZipInfo(name, self._made_at)
@@ -76,26 +97,8 @@ class Archive:
         return info
 
 
-class ArchivedFile:
-    """A JSON array within an archive, whose elements come one after the other."""
-
-    def __init__(self, archive: ZipFile, info: ZipInfo, outlet: "_Outlet") -> None:
-        # Its size is not known at its beginning: it may be over 4 GiB.
-        self._file = archive.open(info, "w", force_zip64=True)
-        self._outlet, self._between = outlet, b"[\n"
-
-    def append(self, elements: Iterable[bytes]) -> bytes:
-        """More elements, each encoded. What there is to send now."""
-        for element in elements:
-            self._file.write(self._between + element)
-            self._between = b",\n"
-        return self._outlet.take()
-
-    def close(self) -> bytes:
-        """The end of the array."""
-        self._file.write(b"[]\n" if self._between == b"[\n" else b"\n]\n")
-        self._file.close()
-        return self._outlet.take()
+Append = Callable[[Iterable[bytes]], None]
+"""Adds elements to an array, each encoded already."""
 
 
 class _Outlet(io.RawIOBase):

@@ -67,7 +67,7 @@ class SupportRepository:
         """Who began it; None where they are gone."""
         return await self._tx.get(Person, message.person_id)
 
-    async def _one(self, query: Select[tuple[SupportMessage]]) -> SupportMessage:
+    async def _one(self, query: Select[SupportMessage]) -> SupportMessage:
         rows = await self._tx.scalars(query, execution_options={"populate_existing": True})
         found = rows.first()
         if found is None:
@@ -75,9 +75,9 @@ class SupportRepository:
         return found
 
 
-def _any(message_id: str) -> Select[tuple[SupportMessage]]:
+def _any(message_id: str) -> Select[SupportMessage]:
     return select(SupportMessage).where(SupportMessage.id == message_id)
 
 
-def _of(account_id: str, message_id: str) -> Select[tuple[SupportMessage]]:
+def _of(account_id: str, message_id: str) -> Select[SupportMessage]:
     return _any(message_id).where(SupportMessage.account_id == account_id)

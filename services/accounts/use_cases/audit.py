@@ -1,6 +1,6 @@
 """Audit events: look at them, take them along, write one down by itself."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -55,7 +55,7 @@ async def export_json(ports: Ports, account_id: str, wish: Filter = _ALL) -> Asy
 
 async def batches(
     ports: Ports, account_id: str, wish: Filter = _ALL
-) -> AsyncIterator[list[AuditRecord]]:
+) -> AsyncGenerator[list[AuditRecord], None]:
     """All of it in pieces. No transaction is open in between: whoever reads may be slow."""
     before: int | None = None
     while True:
