@@ -14,7 +14,7 @@ from libs.common.commands import render
 from libs.common.errors import AppError
 from libs.common.settings import Secret, SettingsError, load
 from services.accounts import app
-from services.accounts.api import commands
+from services.accounts.api import commands, support_commands
 from services.accounts.settings import MigrationSettings, Settings
 
 ROLES: Final = {"web": app.run_web, "worker": app.run_worker}
@@ -43,6 +43,8 @@ def _command(given: Namespace, environ: Mapping[str, str]) -> int:
     inputs = load(commands.Inputs, environ)
     if given.call is commands.set_connection and not inputs.provider_key.reveal():
         inputs = msgspec.structs.replace(inputs, provider_key=_ask_for_key())
+    if given.call is support_commands.reply and given.text is None:
+        given.text = sys.stdin.read()
     answer = app.run_command(load(Settings, environ), given, inputs)
     sys.stdout.write(render(answer, is_json=given.json))
     return 0

@@ -11,7 +11,7 @@ from libs.common import commands
 from libs.common.commands import Argument, Command
 from libs.common.contracts.accounts import OnUnknownOutcome
 from libs.common.settings import Secret
-from services.accounts.api import views
+from services.accounts.api import account_commands, support_commands, views
 from services.accounts.domain.audit import OPERATOR
 from services.accounts.domain.errors import SealsBroken
 from services.accounts.domain.keys import Mode, NewKey, Purpose
@@ -159,6 +159,8 @@ COMMANDS: Final = {
         "open an account",
         (_NAME, ("--plan", {"choices": [*PlanName], "default": PlanName.OPERATOR})),
     ),
+    **account_commands.COMMANDS,
+    **support_commands.COMMANDS,
     "projects create": Command(
         create_project,
         "make a project",
@@ -237,7 +239,7 @@ def parser() -> ArgumentParser:
     """Of `python -m services.accounts`; `call` is the chosen command."""
     return commands.parser(
         "python -m services.accounts",
-        "Operate accounts, projects, API keys and provider connections.",
+        "Operate accounts, projects, API keys and provider connections; answer customers.",
         "Besides these, `web`, `worker` and `migrate` run the service.",
         COMMANDS,
     )

@@ -4,9 +4,20 @@ from datetime import datetime
 
 import msgspec
 
-from services.accounts.models import Account, ApiKey, AuditEvent, Project, ProviderConnection
+from services.accounts.models import (
+    AbuseSignal,
+    Account,
+    ApiKey,
+    AuditEvent,
+    Person,
+    Project,
+    ProviderConnection,
+    SupportEntry,
+    SupportMessage,
+)
 from services.accounts.use_cases.accounts import AccountOverview, ProjectOverview
 from services.accounts.use_cases.keys import IssuedKey
+from services.accounts.use_cases.support import Thread
 
 
 class AccountView(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,6 +27,7 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     plan: str
     is_suspended: bool
+    suspension_reason: str | None
     requests_per_minute: int
     pending: int
     requests_per_month: int
@@ -26,6 +38,24 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, row: Account) -> "AccountView":
+        """From its row."""
+        return msgspec.convert(row, cls, from_attributes=True)
+
+
+class PersonView(msgspec.Struct, frozen=True, kw_only=True):
+    """Who logs in to an account. `verified_at`: None until the address is known to be theirs."""
+
+    id: str
+    account_id: str
+    email: str
+    name: str
+    company: str | None
+    country: str
+    verified_at: datetime | None
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: Person) -> "PersonView":
         """From its row."""
         return msgspec.convert(row, cls, from_attributes=True)
 
@@ -108,11 +138,13 @@ class ConnectionView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AuditEventView(msgspec.Struct, frozen=True, kw_only=True):
-    """Who did what to which thing."""
+    """Who did what to which thing, from where."""
 
     at: datetime
     actor: str
+    network: str | None
     what: str
+    detail: str | None
     subject_id: str
     project_id: str | None
 
@@ -143,6 +175,7 @@ class AccountOverviewView(msgspec.Struct, frozen=True):
     """An account with everything in it, and its newest audit events."""
 
     account: AccountView
+    person: PersonView | None
     projects: list[ProjectOverviewView]
     events: list[AuditEventView]
 
@@ -151,6 +184,66 @@ class AccountOverviewView(msgspec.Struct, frozen=True):
         """From the use case's answer."""
         return cls(
             AccountView.of(seen.account),
+            None if seen.person is None else PersonView.of(seen.person),
             [ProjectOverviewView.of(project) for project in seen.projects],
             [AuditEventView.of(event) for event in seen.events],
         )
+
+
+class SupportMessageView(msgspec.Struct, frozen=True, kw_only=True):
+    """A support message without its texts."""
+
+    id: str
+    account_id: str
+    kind: str
+    subject: str
+    state: str
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, row: SupportMessage) -> "SupportMessageView":
+        """From its row."""
+        return msgspec.convert(row, cls, from_attributes=True)
+
+
+class SupportEntryView(msgspec.Struct, frozen=True, kw_only=True):
+    """One text of it."""
+
+    at: datetime
+    author: str
+    text: str
+
+    @classmethod
+    def of(cls, row: SupportEntry) -> "SupportEntryView":
+        """From its row."""
+        return msgspec.convert(row, cls, from_attributes=True)
+
+
+class ThreadView(msgspec.Struct, frozen=True):
+    """A support message with all that was written, the oldest first."""
+
+    message: SupportMessageView
+    entries: list[SupportEntryView]
+
+    @classmethod
+    def of(cls, thread: Thread) -> "ThreadView":
+        """From the use case's answer."""
+        return cls(
+            SupportMessageView.of(thread.message),
+            [SupportEntryView.of(entry) for entry in thread.entries],
+        )
+
+
+class AbuseSignalView(msgspec.Struct, frozen=True, kw_only=True):
+    """How often something happened from one network, within an hour."""
+
+    started_at: datetime
+    what: str
+    network: str
+    count: int
+
+    @classmethod
+    def of(cls, row: AbuseSignal) -> "AbuseSignalView":
+        """From its row."""
+        return msgspec.convert(row, cls, from_attributes=True)

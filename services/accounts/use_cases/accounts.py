@@ -11,12 +11,20 @@ from libs.common.ids import new_id
 from services.accounts.domain.audit import Actor, Change, Entry
 from services.accounts.domain.names import check_name
 from services.accounts.domain.plans import PLANS, PlanName
-from services.accounts.models import Account, ApiKey, AuditEvent, Project, ProviderConnection
+from services.accounts.models import (
+    Account,
+    ApiKey,
+    AuditEvent,
+    Person,
+    Project,
+    ProviderConnection,
+)
 from services.accounts.ports import Ports
 from services.accounts.repositories.accounts import AccountRepository
 from services.accounts.repositories.audit import AuditRepository
 from services.accounts.repositories.connections import ConnectionRepository
 from services.accounts.repositories.keys import ApiKeyRepository
+from services.accounts.repositories.people import PeopleRepository
 from services.accounts.repositories.projects import ProjectRepository
 
 
@@ -29,9 +37,13 @@ class ProjectOverview(msgspec.Struct, frozen=True):
 
 
 class AccountOverview(msgspec.Struct, frozen=True):
-    """An account with all of its projects, and its newest audit events."""
+    """An account with all of its projects, and its newest audit events.
+
+    `person`: None where the operator opened it.
+    """
 
     account: Account
+    person: Person | None
     projects: list[ProjectOverview]
     events: list[AuditEvent]
 
@@ -56,7 +68,7 @@ def new_account(ports: Ports, name: str, plan: PlanName) -> Account:
 
 
 def columns_of(plan: PlanName) -> dict[str, Any]:
-    """What an account has of its plan: a copy, so that a new catalogue changes nobody's silently."""
+    """An account's copy of its plan: a new catalogue changes nobody's limits silently."""
     bought = PLANS[plan]
     return {
         "plan": plan,
@@ -99,4 +111,6 @@ async def show(ports: Ports, account_id: str) -> AccountOverview:
             )
             for project in await ProjectRepository(tx).list_of(account_id)
         ]
-        return AccountOverview(account, projects, await AuditRepository(tx).list_of(account_id))
+        person = await PeopleRepository(tx).find_of(account_id)
+        events = await AuditRepository(tx).list_of(account_id)
+        return AccountOverview(account, person, projects, events)
