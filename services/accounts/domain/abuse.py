@@ -7,13 +7,14 @@ from enum import StrEnum
 class Signal(StrEnum):
     """What is counted. Many of one from one network are worth a look; one is nothing.
 
-    `password.throttled`, `mail.throttled`: tries over a bound of that name (`domain.throttles`).
+    `….throttled`: a try over a bound of that name (`domain.throttles`).
     """
 
     SIGN_UP = "sign_up"
     SIGN_IN_FAILED = "sign_in.failed"
     PASSWORD_THROTTLED = "password.throttled"  # noqa: S105  # no password
     MAIL_THROTTLED = "mail.throttled"
+    LINK_THROTTLED = "link.throttled"
     OTHER_THROTTLED = "other.throttled"
 
 

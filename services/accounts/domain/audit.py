@@ -64,7 +64,6 @@ class Change(StrEnum):
     CONTENT_REVEALED = "content.revealed"
     REQUEST_CANCELLED = "request.cancelled"
     REQUEST_RETRIED = "request.retried"
-    REQUEST_ERASED = "request.erased"
     EXPORT_MADE = "export.made"
     DELETION_STARTED = "deletion.started"
     DELETION_UNDONE = "deletion.undone"

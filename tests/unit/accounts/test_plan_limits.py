@@ -22,6 +22,23 @@ def test_free_is_small_and_operators_meet_no_limit() -> None:
 
 
 @pytest.mark.parametrize(
+    ("plan", "a_minute", "pending", "a_month", "days"),
+    [
+        (PlanName.PRO, 600, 5_000, 100_000, 14),
+        (PlanName.SCALE, 6_000, 100_000, 2_000_000, 30),
+    ],
+)
+def test_what_is_sold_allows_what_the_price_list_says(
+    plan: PlanName, a_minute: int, pending: int, a_month: int, days: int
+) -> None:
+    limits = PLANS[plan].limits
+
+    assert (limits.requests_per_minute, limits.pending) == (a_minute, pending)
+    assert limits.requests_per_month == a_month
+    assert PLANS[plan].retention == timedelta(days=days)
+
+
+@pytest.mark.parametrize(
     ("own", "requests_per_minute", "running", "retention"),
     [
         (ProjectLimits(), 60, 4, timedelta(days=1)),
