@@ -127,22 +127,10 @@ class InvalidProviderKey(InvalidInput):
     code = "invalid_provider_key"
 
 
-class InvalidSupportMessage(InvalidInput):
-    """A subject or a text that is empty or too long, or that nobody could read."""
-
-    code = "invalid_support_message"
-
-
 class SupportMessageNotFound(NotFound):
     """No such support message, or not in this account."""
 
     code = "support_message_not_found"
-
-
-class InvalidPosition(InvalidInput):
-    """A place in a list that no page of it named."""
-
-    code = "invalid_position"
 
 
 class PersonNotFound(NotFound):

@@ -130,5 +130,5 @@ def test_every_table_is_exported_or_left_out_on_purpose() -> None:
 def test_the_readme_names_every_file() -> None:
     for name in ("account", "person", "sessions", "projects", "api_keys", "audit", "support"):
         assert f"{name}.json".encode() in README
-    for name in (b"provider_connections.json", b"mails.json", b"requests/", b"INCOMPLETE.txt"):
-        assert name in README
+    for file in (b"provider_connections.json", b"mails.json", b"requests/", b"INCOMPLETE.txt"):
+        assert file in README
