@@ -82,6 +82,8 @@ async def cancel(connection: Connection, change: Change) -> CancelAnswer:
         if not isinstance(was_open, bool):
             return was_open
         standing = await look_again(connection, change)
+    if standing is None:
+        return None
     return Cancelled(standing) if was_open else AlreadyFinal(standing)
 
 
@@ -101,10 +103,9 @@ async def end(connection: Connection, change: Change) -> bool | Refused | None:
     return bool(await end_open(connection, question.project_id, question.mode, ids))
 
 
-async def look_again(connection: Connection, change: Change) -> Standing:
-    """Where a request stands that was there before: no row of `requests` is ever deleted."""
+async def look_again(connection: Connection, change: Change) -> Standing | None:
+    """Where a request stands that was there before; None where it has been purged meanwhile."""
     [standing] = await look(connection, [change.question])
-    assert standing is not None  # noqa: S101  # as above
     return standing
 
 

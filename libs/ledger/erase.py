@@ -81,7 +81,7 @@ async def erase(connection: Connection, change: Change) -> EraseAnswer:
             return was_open
         await _destroy(connection, [change.question.request_id])
         standing = await look_again(connection, change)
-    return Erased(standing, was_open)
+    return None if standing is None else Erased(standing, was_open)
 
 
 class _Step(NamedTuple):

@@ -17,6 +17,7 @@ from libs.ledger import (
     erase,
     expire,
     finish,
+    forget,
     give_back,
     list_requests,
     look,
@@ -249,6 +250,14 @@ class DispatcherLedger:
     def erase_project(self, project_id: str) -> AsyncIterator[list[str]]:
         """Destroy the content of all its requests; yields what was cancelled, batch by batch."""
         return erase.erase_project(self._scans, project_id)
+
+    async def ask_to_forget(self, account_id: str, project_ids: Sequence[str]) -> None:
+        """Remember that nothing is to stay of these projects. Raises LedgerAway."""
+        await self._scans.run(lambda connection: forget.ask(connection, account_id, project_ids))
+
+    def forget_asked(self) -> AsyncIterator[list[str]]:
+        """Remove all records of such projects, a bounded round of it; yields what was cancelled."""
+        return forget.forget_asked(self._scans)
 
     async def purge(self) -> purge.Purged:
         """Remove what has expired."""

@@ -15,6 +15,7 @@ import asyncpg
 import msgspec
 
 from libs.ledger.connection import Connection, Database
+from libs.ledger.retire import retire
 
 LIMIT: Final = 1_000
 ROUNDS: Final = 100  # batches of each kind a round
@@ -45,6 +46,20 @@ WITH old AS MATERIALIZED (
     DELETE FROM idempotency_keys k USING old o
     WHERE k.project_id = o.project_id AND k.mode = o.mode AND k.key = o.key
     RETURNING k.key
+)
+SELECT count(*) FROM gone
+"""
+
+# Whoever cools the same connection again meanwhile has it locked, or adds it anew.
+_COOLDOWNS: Final = """
+WITH old AS MATERIALIZED (
+    SELECT c.connection_id, c.model FROM cooldowns c
+    WHERE c.until <= (SELECT clock_timestamp())
+    ORDER BY 1, 2 LIMIT $1 FOR UPDATE OF c SKIP LOCKED
+), gone AS (
+    DELETE FROM cooldowns c USING old o
+    WHERE c.connection_id = o.connection_id AND c.model = o.model
+    RETURNING c.model
 )
 SELECT count(*) FROM gone
 """
@@ -125,24 +140,35 @@ class Partition(NamedTuple):
 
 
 class Purged(msgspec.Struct, frozen=True):
-    """How many rows went, requests whose bodies moved on, and days that were dropped."""
+    """How many rows went, requests whose bodies moved on, and days that were dropped.
+
+    `requests`: whose records went.
+    """
 
     nonces: int = 0
     idempotency_keys: int = 0
+    cooldowns: int = 0
     moved: int = 0
     partitions: int = 0
+    requests: int = 0
 
 
 async def purge(database: Database) -> Purged:
     """One round of everything, bounded; the rest is there in the next one. Raises LedgerAway."""
     nonces = await _repeat(database, _purge_nonces)
     keys = await _repeat(database, _purge_keys)
+    cooldowns = await _repeat(database, _purge_cooldowns)
     expired = await database.run(_find_expired)
-    if not expired:
-        return Purged(nonces=nonces, idempotency_keys=keys)
-    moved = await _move_all(database)
+    moved = await _move_all(database) if expired else 0
     dropped = [await database.run(partial(_drop, partition=one)) for one in expired]
-    return Purged(nonces=nonces, idempotency_keys=keys, moved=moved, partitions=sum(dropped))
+    return Purged(
+        nonces=nonces,
+        idempotency_keys=keys,
+        cooldowns=cooldowns,
+        moved=moved,
+        partitions=sum(dropped),
+        requests=await retire(database),
+    )
 
 
 async def _repeat(database: Database, work: Callable[[Connection], Awaitable[int]]) -> int:
@@ -162,6 +188,11 @@ async def _purge_nonces(connection: Connection) -> int:
 
 async def _purge_keys(connection: Connection) -> int:
     gone: int = await connection.fetchval(_KEYS, LIMIT)
+    return gone
+
+
+async def _purge_cooldowns(connection: Connection) -> int:
+    gone: int = await connection.fetchval(_COOLDOWNS, LIMIT)
     return gone
 
 

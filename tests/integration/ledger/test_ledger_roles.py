@@ -182,6 +182,10 @@ async def test_the_dispatcher_purges_and_makes_partitions(
         "SELECT * FROM outbox",
         "SELECT * FROM cooldowns",
         "DELETE FROM account_counters",
+        "INSERT INTO erasures VALUES ('prj_a', 'acc_a')",
+        "SELECT retire_requests_v1('{}', '{}', '{}', 1)",
+        "SELECT forget_requests_v1('prj_a', 'live', 1)",
+        "SELECT end_erasure_v1('prj_a')",
         "TRUNCATE live",
         "SELECT make_body_partitions_v3(70)",
         "SELECT drop_body_partition_v1('bodies', current_date)",
@@ -210,6 +214,7 @@ async def test_the_gateway_can_do_nothing_else(roles: Addresses, forbidden: str)
         "UPDATE idempotency_keys SET request_id = ''",
         "INSERT INTO idempotency_keys SELECT * FROM idempotency_keys",
         "DELETE FROM project_counters",
+        "DELETE FROM erasures",
         "TRUNCATE bodies",
         "DROP TABLE bodies_default",
         "CREATE TABLE mine (id integer)",
@@ -217,6 +222,26 @@ async def test_the_gateway_can_do_nothing_else(roles: Addresses, forbidden: str)
 )
 async def test_the_executor_can_do_nothing_else(roles: Addresses, forbidden: str) -> None:
     await refused(roles.executor, forbidden)
+
+
+async def test_the_dispatcher_retires_and_forgets_by_functions_that_check_what_they_delete(
+    gateway: GatewayLedger, executor: ExecutorLedger, dispatcher: DispatcherLedger, roles: Addresses
+) -> None:
+    accepted = await gateway.accept(submission())
+    assert isinstance(accepted, Accepted)
+    [claim] = await executor.claim([accepted.request_id])
+    await executor.finish(ending(claim))
+    sql = await asyncpg.connect(roles.executor)
+    retired = await sql.fetchval("SELECT retire_requests_v1('{prj_a}', '{live}', '{rr_~}', 100)")
+    forgotten = await sql.fetchval("SELECT forget_requests_v1('prj_a', 'live', 100)")
+    await sql.close()
+    assert (retired, forgotten) == (0, 0)
+
+    await dispatcher.ask_to_forget("acc_a", ["prj_a"])
+    assert [ids async for ids in dispatcher.forget_asked()] == []
+
+    question = Question("prj_a", "live", accepted.request_id)
+    assert await gateway.look(question) is None
 
 
 async def refused(address: str, statement: str) -> None:
