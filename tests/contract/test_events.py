@@ -9,6 +9,8 @@ import pytest
 from libs.common.broker.topology import QUEUES
 from libs.common.contracts.accounts import (
     AccountCreated,
+    AccountDeleted,
+    AccountDeletionStarted,
     ProjectDeleted,
     ProjectPaused,
     ProjectResumed,
@@ -25,6 +27,14 @@ GOLDEN = Path(__file__).parent / "golden"
 
 EVENTS: tuple[Event, ...] = (
     AccountCreated(account_id="acc_01jd0000000000000000000000"),
+    AccountDeletionStarted(
+        account_id="acc_01jd0000000000000000000000",
+        project_ids=("prj_01jd0000000000000000000000", "prj_01jd0000000000000000000001"),
+    ),
+    AccountDeleted(
+        account_id="acc_01jd0000000000000000000000",
+        project_ids=("prj_01jd0000000000000000000000", "prj_01jd0000000000000000000001"),
+    ),
     ProjectPaused(project_id="prj_01jd0000000000000000000000"),
     ProjectResumed(project_id="prj_01jd0000000000000000000000"),
     ProjectDeleted(project_id="prj_01jd0000000000000000000000"),

@@ -17,6 +17,7 @@ from libs.common.broker.topology import (
     CLASSIC,
     EVENTS,
     EXCHANGES,
+    EXECUTOR_ACCOUNTS,
     EXECUTOR_PROJECTS,
     HINT_QUEUES,
     MARKS,
@@ -56,7 +57,9 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
 
 GRANTS: Final = {
     "gateway": Grant((WORK,), ()),
-    "executor": Grant((WORK, EVENTS, PARKED), (WORK_FIRST, WORK_REST, EXECUTOR_PROJECTS)),
+    "executor": Grant(
+        (WORK, EVENTS, PARKED), (WORK_FIRST, WORK_REST, EXECUTOR_PROJECTS, EXECUTOR_ACCOUNTS)
+    ),
     "accounts": Grant((EVENTS,), ()),
     "billing": Grant((EVENTS, PARKED), (BILLING_REQUESTS, BILLING_ACCOUNTS)),
 }

@@ -22,6 +22,7 @@ MARKS: Final = "reqrun.relay."
 WORK_FIRST: Final = "work.first"
 WORK_REST: Final = "work.rest"
 EXECUTOR_PROJECTS: Final = "executor.projects"
+EXECUTOR_ACCOUNTS: Final = "executor.accounts"
 BILLING_REQUESTS: Final = "billing.requests"
 BILLING_ACCOUNTS: Final = "billing.accounts"
 
@@ -91,8 +92,14 @@ QUEUES: Final = (
         ("project.paused", "project.resumed", "project.deleted"),
         _EVENT_DELIVERIES,
     ),
+    Queue(
+        EXECUTOR_ACCOUNTS,
+        EVENTS,
+        ("account.deletion_started", "account.deleted"),
+        _EVENT_DELIVERIES,
+    ),
     Queue(BILLING_REQUESTS, EVENTS, ("requests.finished",), _EVENT_DELIVERIES),
-    Queue(BILLING_ACCOUNTS, EVENTS, ("account.created",), _EVENT_DELIVERIES),
+    Queue(BILLING_ACCOUNTS, EVENTS, ("account.created", "account.deleted"), _EVENT_DELIVERIES),
 )
 
 

@@ -21,6 +21,26 @@ class AccountCreated(Event, frozen=True, kw_only=True, tag="account.created"):
     account_id: str
 
 
+class AccountDeletionStarted(Event, frozen=True, kw_only=True, tag="account.deletion_started"):
+    """In seven days it will be deleted, unless that is undone; until then its projects stand still.
+
+    `project_ids`: of all that are not erased already.
+    """
+
+    account_id: str
+    project_ids: tuple[str, ...]
+
+
+class AccountDeleted(Event, frozen=True, kw_only=True, tag="account.deleted"):
+    """Nobody's any more: whoever holds anything of it lets go of that.
+
+    `project_ids`: all that it ever had.
+    """
+
+    account_id: str
+    project_ids: tuple[str, ...]
+
+
 class ProjectPaused(Event, frozen=True, kw_only=True, tag="project.paused"):
     """No new attempt of this project starts until it is resumed; nothing of it expires."""
 
@@ -54,9 +74,9 @@ class KeyContext(msgspec.Struct, frozen=True, kw_only=True):
 
     `digest`: hex, under the newest pepper that was asked with. `connection_id`: the project's
     provider connection; None until it has one (a test key needs none). `on_unknown_outcome`: what
-    follows a call whose outcome nobody knows. `retention_seconds`: how long bodies are kept. Sealed
-    values open only in the data plane. `allowed_addresses`: networks (CIDR) that calls may come
-    from; none means all.
+    follows a call whose outcome nobody knows. `retention_seconds`: how long bodies are kept,
+    `metadata_retention_seconds`: what happened to requests. Sealed values open only in the data
+    plane. `allowed_addresses`: networks (CIDR) that calls may come from; none means all.
     """
 
     digest: str
@@ -74,6 +94,7 @@ class KeyContext(msgspec.Struct, frozen=True, kw_only=True):
     retention_seconds: int
     limits: Limits
     allowed_addresses: tuple[str, ...] = ()
+    metadata_retention_seconds: int = 30 * 86_400
 
 
 class KeyDigests(msgspec.Struct, frozen=True):
@@ -118,11 +139,16 @@ class ProviderConnectionAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProjectStandingAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """How a project stands now: an event about it may come late, twice, or after a later one."""
+    """How a project stands now: an event about it may come late, twice, or after a later one.
+
+    `is_paused`: by itself, or with its account, which is restricted or about to be deleted.
+    `is_account_deleted`: nothing is to be kept of it.
+    """
 
     project_id: str
     is_paused: bool
     is_deleted: bool
+    is_account_deleted: bool = False
 
 
 def project_standing_path(project_id: str) -> str:

@@ -31,6 +31,8 @@ class AccountsStandings:
             answer = msgspec.json.decode(response.content, type=ProjectStandingAnswer)
         except (httpx2.HTTPError, msgspec.DecodeError) as away:
             raise Unavailable("Accounts does not say how the project stands.") from away
+        if answer.is_account_deleted:
+            return Standing.FORGOTTEN
         if answer.is_deleted:
             return Standing.ERASED
         return Standing.PAUSED if answer.is_paused else Standing.RUNNING

@@ -9,3 +9,5 @@ class Standing(StrEnum):
     RUNNING = "running"
     PAUSED = "paused"
     ERASED = "erased"
+    FORGOTTEN = "forgotten"
+    """Erased with its account: nothing is to be kept that is known of it."""

@@ -24,6 +24,7 @@ from libs.ledger.connection import LedgerAway
 from libs.ledger.hints import to_messages
 from libs.ledger.release import PER_PROJECT
 from services.executor.ports import DispatcherPorts
+from services.executor.use_cases import projects
 
 log = logs.get(__name__)
 
@@ -169,11 +170,24 @@ async def keep_up(ports: DispatcherPorts, stop: asyncio.Event) -> None:
         await runtime.sleep(stop, UPKEEP_EVERY.total_seconds())
 
 
+async def keep_forgetting(ports: DispatcherPorts, stop: asyncio.Event) -> None:
+    """Every minute, beside everything else: what is left of accounts that were deleted."""
+    while not stop.is_set():
+        try:
+            await projects.forget(ports)
+        except LedgerAway:
+            log.warning(LEDGER_AWAY)
+        except Exception:  # it is tried again in a minute
+            log.exception(STEP_FAILED)
+        await runtime.sleep(stop, UPKEEP_EVERY.total_seconds())
+
+
 async def purge(ports: DispatcherPorts) -> None:
     """Remove what has expired, once."""
     purged = await ports.ledger.purge()
     for what, count in msgspec.structs.asdict(purged).items():
         PURGED.labels(what).inc(count)
+    PURGED.labels("rollups").inc(await ports.ledger.forget_old_rollups())
 
 
 async def measure(ports: DispatcherPorts) -> None:

@@ -35,6 +35,8 @@ def render() -> dict[str, Any]:
     "event",
     [
         accounts.AccountCreated,
+        accounts.AccountDeletionStarted,
+        accounts.AccountDeleted,
         accounts.ProjectPaused,
         accounts.ProjectResumed,
         accounts.ProjectDeleted,
@@ -119,7 +121,7 @@ def test_a_password_is_hashed_as_rabbitmq_does() -> None:
         (
             "executor",
             {"reqrun.work", "reqrun.events", "reqrun.parked"},
-            {"work.first", "work.rest", "executor.projects"},
+            {"work.first", "work.rest", "executor.projects", "executor.accounts"},
         ),
         ("accounts", {"reqrun.events"}, set[str]()),
         (
