@@ -44,6 +44,10 @@ _SAFE_COMMITS: Final = frozenset({"on", "remote_apply"})
 _READY_SECONDS: Final = 1.0
 
 
+Transaction = AsyncSession
+"""What `Database.transaction` opens: commits at its end, or not at all."""
+
+
 class DatabaseAway(Unavailable):
     """PostgreSQL does not answer, or went away in the middle."""
 

@@ -1,7 +1,8 @@
-"""What is written to people, and from what it is made."""
+"""What is written to people, from what it is made, and how long we try to hand it over."""
 
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -44,3 +45,26 @@ class WriteLetter(Protocol):
     def __call__(self, kind: LetterKind, **values: str) -> Letter:
         """The letter."""
         ...
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """A letter on its way. `id`: the same each time it is sent, and so is its Message-ID."""
+
+    id: str
+    recipient: str
+    letter: Letter
+    written_at: datetime
+
+
+KEEP_TRYING: Final = timedelta(days=3)
+_FIRST_PAUSE: Final = timedelta(minutes=1)
+_LONGEST_PAUSE: Final = timedelta(hours=1)
+_MOST_DOUBLINGS: Final = 6
+
+
+def next_try(tries: int, written_at: datetime, now: datetime) -> datetime | None:
+    """When to send it again that was sent `tries` times in vain; None: never."""
+    if now - written_at >= KEEP_TRYING:
+        return None
+    doubled: int = 1 << min(tries - 1, _MOST_DOUBLINGS)
+    return now + min(_FIRST_PAUSE * doubled, _LONGEST_PAUSE)

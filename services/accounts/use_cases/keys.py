@@ -6,9 +6,10 @@ import msgspec
 
 from libs.common.contracts.accounts import signing_secret_context
 from libs.common.crypto import issue_api_key, issue_signing_secret
+from libs.common.database import Transaction
 from libs.common.ids import new_id
 from services.accounts.domain.audit import Actor, Change, Entry
-from services.accounts.domain.errors import ApiKeyEnded
+from services.accounts.domain.errors import ApiKeyEnded, NotVerified
 from services.accounts.domain.keys import (
     SHOWN_END,
     SHOWN_PREFIX,
@@ -17,11 +18,14 @@ from services.accounts.domain.keys import (
     check_life,
     check_overlap,
 )
+from services.accounts.domain.letters import LetterKind
 from services.accounts.domain.names import check_name
-from services.accounts.models import ApiKey
+from services.accounts.models import ApiKey, Person, Project
 from services.accounts.ports import Ports
 from services.accounts.repositories.audit import AuditRepository
 from services.accounts.repositories.keys import ApiKeyRepository
+from services.accounts.repositories.mails import MailRepository
+from services.accounts.repositories.people import PeopleRepository
 from services.accounts.repositories.projects import ProjectRepository
 
 
@@ -37,12 +41,20 @@ class IssuedKey(msgspec.Struct, frozen=True):
 
 
 async def issue(ports: Ports, wish: NewKey, *, actor: Actor) -> IssuedKey:
-    """Make a key. Raises ProjectNotFound, InvalidName, InvalidExpiry."""
+    """Make a key, and tell its owner by mail.
+
+    Raises ProjectNotFound, InvalidName, InvalidExpiry, and NotVerified for a live key of somebody
+    whose address is not proven; accounts that the operator opened have nobody.
+    """
     now = ports.clock.now()
     key, issued = _new_key(ports, wish, now)
     async with ports.db.transaction() as tx:
         project = await ProjectRepository(tx).hold(wish.project_id)
+        owner = await PeopleRepository(tx).find_of(project.account_id)
+        if key.mode == "live" and owner is not None and owner.verified_at is None:
+            raise NotVerified("Verify your e-mail address first. Until then there are test keys.")
         await ApiKeyRepository(tx).add(key)
+        _tell_owner(ports, tx, owner, key, project)
         entry = _entry(Change.API_KEY_ISSUED, key, project.account_id, actor)
         AuditRepository(tx).add(entry, at=now)
     return issued
@@ -65,6 +77,8 @@ async def rotate(ports: Ports, key_id: str, overlap: timedelta, *, actor: Actor)
         _check_good(old, now)
         new, issued = _new_key(ports, _same_as(old), now)
         await keys.add(new)
+        owner = await PeopleRepository(tx).find_of(project.account_id)
+        _tell_owner(ports, tx, owner, new, project)
         old.rotated_at = now
         old.expires_at = min(old.expires_at or now + overlap, now + overlap)
         for what, key in ((Change.API_KEY_ROTATED, old), (Change.API_KEY_ISSUED, new)):
@@ -117,6 +131,24 @@ def _new_key(ports: Ports, wish: NewKey, now: datetime) -> tuple[ApiKey, IssuedK
         expires_at=None if life is None else now + life,
     )
     return key, issued
+
+
+def _tell_owner(
+    ports: Ports, tx: Transaction, owner: Person | None, key: ApiKey, project: Project
+) -> None:
+    """Whoever made it: a key is what a thief would want to have."""
+    if owner is None:
+        return
+    letter = ports.write(
+        LetterKind.KEY_CREATED,
+        name=owner.name,
+        key_name=key.name,
+        mode=key.mode,
+        shown=f"{key.prefix}…{key.last_four}",
+        project=project.name,
+        base_url=ports.base_url,
+    )
+    MailRepository(tx).add(LetterKind.KEY_CREATED, letter, owner, at=key.created_at)
 
 
 def _sealed_secret(ports: Ports, project_id: str, issued: IssuedKey) -> bytes | None:
