@@ -46,14 +46,13 @@ async def begin(ports: Ports, held: Held, password: str) -> Export:
 
     It counts, and is written down, when it is begun: content may have left from then on.
     """
-    person, now = held.person, ports.clock.now()
-    await recovery.confirm(ports, held, password)
+    person, network, now = held.person, held.session.network, ports.clock.now()
+    await recovery.confirm(ports, person, password, network)
     async with ports.db.transaction() as tx:
         projects = await ExportRepository(tx, person.account_id).projects()
     for project in projects[:1]:
         await ports.requests.list_requests(project.id, RequestsQuestion(mode="live", limit=1))
     await tries.take(ports, bounds_of(person.account_id))
-    network = held.session.network
     await audit.note(ports, by_person(Change.EXPORT_MADE, person, network))
     name = f"reqrun-export-{now:%Y-%m-%d}.zip"
     return Export(name, _stream(ports, person, projects, Actor(person.id, network)))
