@@ -118,10 +118,15 @@ class Relay:
         publisher: MarkingPublisher,
         *,
         joins: Mapping[str, Join] | None = None,
+        unless: str = "false",
         poll: timedelta = POLL,
     ) -> None:
-        """`joins`: by routing key. `poll`: how often to look when there was nothing more."""
+        """`joins`: by routing key. `poll`: how often to look when there was nothing more.
+
+        `unless`: SQL over a row of `outbox`; while it is true the row is not dropped.
+        """
         self.database, self._publisher, self._poll = database, publisher, poll
+        self._unless = unless
         self._joins = joins or {}
         self._relayed = RELAYED.labels(database.name)
         self._failed = FAILED.labels(database.name)
@@ -165,6 +170,7 @@ class Relay:
         old = (
             select(OUTBOX.c.id)
             .where(OUTBOX.c.sent_at < func.clock_timestamp() - KEPT)
+            .where(text(f"NOT ({self._unless})"))
             .limit(TIDY_BATCH)
             .with_for_update(skip_locked=True)
         )

@@ -88,8 +88,8 @@ _BY_MODEL: Final = (
     )
     + _ROWS
 )
-# What a key leads to, and whose retry that is: a handful, whatever lies beside. Keys are unique for a
-# time only, so a walk over all requests would find more; it would need an index on the hot path.
+# What a key leads to, and whose retry that is: a handful. A key is unique for a time only, so older
+# requests may have had it too; to find those would take an index, which every accept would pay for.
 _BY_KEY: Final = (
     """
 WITH RECURSIVE chain AS (
@@ -115,8 +115,8 @@ WITH RECURSIVE chain AS (
 class ListQuestion(msgspec.Struct, frozen=True, kw_only=True):
     """Which requests of one project and mode; a filter that is None lets everything through.
 
-    `created_after` is included, `created_before` is not. `idempotency_key`: of what it leads to now,
-    and of what that repeats. `before_id`: the last id of the page before. `limit`: to know whether
+    `created_after` is included, `created_before` is not. `idempotency_key`: what it leads to now,
+    and what that repeats. `before_id`: the last id of the page before. `limit`: to know whether
     there is another page, ask for one row more than is shown.
     """
 

@@ -55,7 +55,7 @@ SELECT count(*) FROM gone
 
 
 class RolledUp(msgspec.Struct, frozen=True):
-    """`counted`: rows of the outbox. `has_more`: there was no end to them, or somebody else counts.
+    """`counted`: rows of the outbox. `has_more`: there was no end to them.
 
     `lag_seconds`: how long ago the oldest fact became true that is not counted yet.
     """
@@ -67,12 +67,11 @@ class RolledUp(msgspec.Struct, frozen=True):
 
 async def roll_up(database: Database) -> RolledUp:
     """Count what is there, in bounded steps. Raises LedgerAway."""
-    counted, some = 0, LIMIT
+    counted = some = 0
     for _ in range(ROUNDS):
-        answer = await database.run(_step)
-        some = LIMIT if answer is None else answer
-        counted += answer or 0
-        if answer is None or answer < LIMIT:
+        some = await database.run(_step)
+        counted += some
+        if some < LIMIT:
             break
     lag: float = await database.run(lambda connection: connection.fetchval(_LAG))
     return RolledUp(counted, some == LIMIT, lag)
@@ -91,9 +90,10 @@ async def forget_project(database: Database, project_id: str) -> int:
     return await _forget(database, _FORGET_PROJECT, project_id)
 
 
-async def _step(connection: Connection) -> int | None:
+async def _step(connection: Connection) -> int:
+    """How many rows of the outbox were counted; none where somebody else counts just now."""
     counted: int | None = await connection.fetchval(_ROLL_UP, LIMIT)
-    return counted
+    return counted or 0
 
 
 async def _forget(database: Database, statement: str, which: object) -> int:

@@ -18,8 +18,6 @@ from libs.ledger.states import State
 
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
-BUCKETS_AN_OCTAVE: Final = 4
-"""Bucket n (from 0) of `latencies` ends at 2^((n + 1) / 4) milliseconds (0005_rollups.sql)."""
 
 _STEPS: Final = """
 SELECT starts_at, completed, failed, cancelled, repeated, attempts, prompt_tokens,
@@ -55,7 +53,7 @@ FROM unnest($3::text[]) AS s (state) CROSS JOIN LATERAL (
     ) AS both_of LIMIT $4
 ) o
 GROUP BY 1
-"""  # noqa: S608  # constants
+"""
 
 _COUNTED_UNTIL: Final = """
 SELECT least(min(u.created_at), clock_timestamp()) FROM uncounted_v1(1) u
@@ -75,7 +73,7 @@ class StatsRange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StepTally(msgspec.Struct, frozen=True, kw_only=True):
-    """What ended in one step; `latencies` by bucket."""
+    """What ended in one step; `latencies`: how many took how long (latency_bucket_v1)."""
 
     starts_at: datetime
     completed: int

@@ -14,9 +14,10 @@ from redis.backoff import NoBackoff
 from libs.common.addresses import parse_networks
 from libs.common.broker.rabbitmq import RabbitMQPublisher
 from libs.common.clock import SystemClock
+from libs.common.contracts.gateway import AUDIENCE
 from libs.common.runtime import Loop
 from libs.common.settings import Secret
-from libs.common.tokens import ServiceTokens
+from libs.common.tokens import ServiceTokens, TokenVerifier
 from libs.common.web import health
 from libs.common.web.app import create, serve
 from libs.common.web.connections import Bounds
@@ -29,9 +30,11 @@ from services.gateway.adapters.hints import BrokerHints
 from services.gateway.adapters.ledger import PatientLedger
 from services.gateway.adapters.limits import RedisRates
 from services.gateway.adapters.wakeups import RedisTeller, RedisWakeups
+from services.gateway.api import internal
 from services.gateway.api.calls import BodyBounds
 from services.gateway.api.desk import Desk, Waits
 from services.gateway.api.edge import Edge
+from services.gateway.api.internal import Overseers
 from services.gateway.api.routes import routes
 from services.gateway.ports import Ports
 from services.gateway.settings import Settings, secrets_of
@@ -87,14 +90,16 @@ def _loops(settings: Settings, ledger: GatewayLedger, ports: Ports, secrets: Sec
     gate = Gate(ledger)
     bounds = BodyBounds(settings.max_body_bytes, settings.body_timeout)
     public = Edge(create(routes(_desk(settings, ports, secrets, room), bounds)))
-    internal = create(health.routes(gate.is_ready))
+    verifier = TokenVerifier(settings.service_public_keys, AUDIENCE, ports.clock)
+    questions = internal.routes(Overseers(ports, room, secrets.keyring), verifier)
+    inside = create([*health.routes(gate.is_ready), questions])
     return [
         gate.watch,
         room.keep_time,
         room.keep_looking,
         RedisWakeups(partial(_redis, settings.redis_url, _CHANNEL_SECONDS), room).follow,
         gate.after(serve(public, settings.host, settings.port, bounds=_bounds(settings))),
-        serve(internal, settings.host, settings.internal_port),
+        serve(inside, settings.host, settings.internal_port),
     ]
 
 

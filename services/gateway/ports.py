@@ -11,11 +11,15 @@ from libs.common.contracts.accounts import KeyContext, KeyDigests
 from libs.common.contracts.gateway import Ended
 from libs.ledger.accept import Hint, Submission, Verdict
 from libs.ledger.cancel import CancelAnswer, Change
+from libs.ledger.counters import Counters
 from libs.ledger.erase import EraseAnswer
 from libs.ledger.list_requests import Listed, ListQuestion
 from libs.ledger.look import Question, Standing
 from libs.ledger.nonces import Nonce
 from libs.ledger.original import Original
+from libs.ledger.reveal import Revealed
+from libs.ledger.show import Shown
+from libs.ledger.stats import Stats, StatsLimits, StatsRange
 from libs.ledger.timeline import Attempt
 from services.gateway.domain.rates import RateAsk, RateGrant
 
@@ -57,6 +61,22 @@ class Ledger(Protocol):
 
     async def timeline(self, question: Question) -> list[Attempt] | None:
         """A request's attempts, first to last."""
+        ...
+
+    async def show(self, project_id: str, request_id: str) -> Shown | None:
+        """One request whole, of either mode."""
+        ...
+
+    async def reveal(self, question: Question) -> Revealed | None:
+        """All that is kept of a request's content, sealed."""
+        ...
+
+    async def read_stats(self, of: StatsRange, limits: StatsLimits) -> Stats:
+        """What ended in a range of time, and what is open."""
+        ...
+
+    async def read_counters(self, account_id: str) -> Counters:
+        """The counters that enforce an account's limits."""
         ...
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from libs.common.crypto import SealingKey, SealingKeyring
 from libs.common.settings import Secret, SettingsError
+from libs.common.tokens import PublicServiceKey
 from services.gateway.use_cases.callers import Secrets
 
 PEPPER_BYTES: Final = 32
@@ -20,6 +21,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     random bytes, the same as accounts has; `api_key_older_peppers`: those it replaced, comma-
     separated, while keys are still stored under them. `data_plane_keys`: base64 of our X25519
     private keys, comma-separated. `service_key`: PEM of our Ed25519 private key.
+    `service_public_keys`: who may ask us, by key id.
     `trusted_proxies`: networks whose `X-Forwarded-For` is believed. `wait`: how long a caller who
     does not say is kept waiting; `drop_in_wait`: one with a drop-in key. `max_waiting`: callers
     kept waiting at once; one more gets the asynchronous answer at once. `failures_a_minute`:
@@ -37,6 +39,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data_plane_keys: Secret
     service_key: Secret
     service_key_id: str
+    service_public_keys: dict[str, PublicServiceKey]
     api_key_older_peppers: Secret = Secret("")
     trusted_proxies: tuple[str, ...] = ()
     env: Literal["local", "production"] = "production"

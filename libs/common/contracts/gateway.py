@@ -33,6 +33,7 @@ RequestState = Literal["queued", "processing", "retrying", "completed", "failed"
 AttemptOutcome = Literal["completed", "transient", "permanent", "lost", "ambiguous", "cancelled"]
 WaitsFor = Literal["resume", "cool_down", "retry", "slot", "executor"]
 ContentGone = Literal["erased", "expired"]
+Moment = Annotated[datetime, Meta(tz=True)]
 Text = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[^\u0000]*$")]
 
 
@@ -103,8 +104,8 @@ class RequestsQuestion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     mode: Mode
     state: tuple[RequestState, ...] = ()
     model: Text | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
+    created_after: Moment | None = None
+    created_before: Moment | None = None
     idempotency_key: Text | None = None
     before: str | None = None
     limit: Annotated[int, Meta(ge=1, le=MAX_PAGE)] = 20

@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from libs.common.contracts.gateway import Mode
+from libs.common.contracts.gateway import Mode, Moment
 
 MAX_HOURS: Final = 31 * 24
 MAX_DAYS: Final = 400
@@ -30,8 +30,8 @@ class StatsQuestion(
     """
 
     mode: Mode
-    from_: datetime
-    to: datetime
+    from_: Moment
+    to: Moment
     step: Step = "hour"
 
 

@@ -7,12 +7,16 @@ from typing import Any, Final, TypeVar
 from libs.ledger.accept import Submission, Verdict
 from libs.ledger.cancel import CancelAnswer, Change
 from libs.ledger.connection import LedgerAway
+from libs.ledger.counters import Counters
 from libs.ledger.erase import EraseAnswer
 from libs.ledger.ledger import GatewayLedger
 from libs.ledger.list_requests import Listed, ListQuestion
 from libs.ledger.look import Question, Standing, look
 from libs.ledger.nonces import Nonce
 from libs.ledger.original import Original
+from libs.ledger.reveal import Revealed
+from libs.ledger.show import Shown
+from libs.ledger.stats import Stats, StatsLimits, StatsRange
 from libs.ledger.timeline import Attempt
 
 Answer = TypeVar("Answer")
@@ -64,6 +68,22 @@ class PatientLedger:
     async def timeline(self, question: Question) -> list[Attempt] | None:
         """See Ledger."""
         return await _patiently(self._ledger.timeline(question))
+
+    async def show(self, project_id: str, request_id: str) -> Shown | None:
+        """See Ledger."""
+        return await _patiently(self._ledger.show(project_id, request_id))
+
+    async def reveal(self, question: Question) -> Revealed | None:
+        """See Ledger."""
+        return await _patiently(self._ledger.reveal(question))
+
+    async def read_stats(self, of: StatsRange, limits: StatsLimits) -> Stats:
+        """See Ledger."""
+        return await _patiently(self._ledger.read_stats(of, limits))
+
+    async def read_counters(self, account_id: str) -> Counters:
+        """See Ledger."""
+        return await _patiently(self._ledger.read_counters(account_id))
 
 
 async def _patiently(answer: Coroutine[Any, Any, Answer]) -> Answer:

@@ -196,12 +196,7 @@ class Callers:
         before = self._known.get(context.digest)
         if before is not None and _has_same_seals(before.caller.context, context):
             return msgspec.structs.replace(before.caller, context=context)
-        keyring, project_id = self._secrets.keyring, context.project_id
-        data_key = keyring.open(context.sealed_data_key, data_key_context(project_id))
-        secret = context.sealed_signing_secret and keyring.open(
-            context.sealed_signing_secret, signing_secret_context(context.key_id, project_id)
-        )
-        return Caller(context, DataKey(data_key), secret)
+        return open_context(self._secrets.keyring, context)
 
     async def _carry_on(
         self, marks: Sequence[str], away: AccountsAway
@@ -228,6 +223,16 @@ class Callers:
             known = self._fresh(kept.context, now - age)
             found[mark] = _again(known, now) if isinstance(known, _Known) else None
         return found
+
+
+def open_context(keyring: SealingKeyring, context: KeyContext) -> Caller:
+    """The caller of whom accounts says this. Raises SealBroken."""
+    project_id = context.project_id
+    data_key = keyring.open(context.sealed_data_key, data_key_context(project_id))
+    secret = context.sealed_signing_secret and keyring.open(
+        context.sealed_signing_secret, signing_secret_context(context.key_id, project_id)
+    )
+    return Caller(context, DataKey(data_key), secret)
 
 
 def _has_same_seals(one: KeyContext, other: KeyContext) -> bool:

@@ -90,7 +90,7 @@ class Entrance:
         except _FAILED:
             self._addresses.note_failure(knock.address)
             raise
-        grant = await self._ports.rates.take(_ask(caller, knock.kind))
+        grant = await self._ports.rates.take(rate_ask(caller, knock.kind))
         tell(grant)
         if not grant.is_granted:
             raise RateLimited(grant.retry_after)
@@ -128,7 +128,8 @@ async def _read_body(caller: Caller, knock: Knock) -> bytes:
     return body
 
 
-def _ask(caller: Caller, kind: Kind) -> RateAsk:
+def rate_ask(caller: Caller, kind: Kind) -> RateAsk:
+    """What a call of this kind takes from whose rates."""
     context, limit = caller.context, caller.context.limits.requests_per_minute
     return RateAsk(
         key_id=context.key_id,

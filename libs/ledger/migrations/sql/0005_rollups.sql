@@ -57,7 +57,7 @@ CREATE TYPE ended_v1 AS (
 
 -- Four an octave, so that a bucket's bounds are 19 % apart: bucket n holds what took from
 -- 2^((n-1)/4) to 2^(n/4) milliseconds, the first all that is quicker, the last (12 days) all that is
--- slower. libs/ledger/stats.py reads them.
+-- slower. services/gateway/domain/latencies.py reads them.
 CREATE FUNCTION latency_bucket_v1(milliseconds double precision) RETURNS integer
 LANGUAGE sql IMMUTABLE AS $$
     SELECT least(120, 1 + floor(4 * ln(greatest(milliseconds, 1)) / ln(2)))::integer

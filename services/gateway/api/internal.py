@@ -1,0 +1,152 @@
+"""Questions of other services: `/internal`, on a port that no ingress routes."""
+
+import re
+from typing import Any, Final, TypeVar
+from urllib.parse import parse_qs
+
+import msgspec
+from litestar import Request, Router, get, post
+from litestar.params import FromPath, JSONBody
+
+from libs.common.contracts.gateway import (
+    AccountStandingAnswer,
+    ChangeAnswer,
+    ContentAnswer,
+    OwnerQuestion,
+    RequestAnswer,
+    RequestsAnswer,
+    RequestsQuestion,
+)
+from libs.common.contracts.stats import StatsAnswer, StatsQuestion
+from libs.common.crypto import SealingKeyring
+from libs.common.ids import is_id
+from libs.common.tokens import TokenVerifier
+from libs.common.web.guards import service_token
+from libs.ledger.list_requests import ListQuestion
+from libs.ledger.states import State
+from services.gateway.api import answers
+from services.gateway.domain.errors import UnsupportedParameter
+from services.gateway.domain.ranges import steps_of
+from services.gateway.ports import Ports
+from services.gateway.use_cases import overseeing, requests
+from services.gateway.use_cases.entrance import Guest
+from services.gateway.use_cases.following import PREFIX
+from services.gateway.use_cases.waiting import WaitingRoom
+
+Asked = TypeVar("Asked", bound=msgspec.Struct)
+AnyRequest = Request[Any, Any, Any]
+
+_NAME: Final = re.compile(r"[0-9A-Za-z_]{1,64}", re.ASCII)
+
+
+class Overseers(msgspec.Struct, frozen=True):
+    """What the answers are made with. `keyring`: opens data keys."""
+
+    ports: Ports
+    room: WaitingRoom
+    keyring: SealingKeyring
+
+
+def routes(over: Overseers, verifier: TokenVerifier) -> Router:
+    """Who asks what: accounts about the requests of projects, and about accounts' counters."""
+    return Router(
+        "/internal",
+        guards=[service_token(verifier, "accounts")],
+        route_handlers=[*_reading(over.ports), *_acting(over)],
+    )
+
+
+def _reading(ports: Ports) -> list[Any]:
+    @get("/projects/{project_id:str}/requests")
+    async def list_requests(project_id: FromPath[str], request: AnyRequest) -> RequestsAnswer:
+        asked = _asked(request, RequestsQuestion)
+        found, has_more = await requests.list_page(ports, _list_question(project_id, asked))
+        return answers.requests(found, asked.mode, has_more=has_more)
+
+    @get("/projects/{project_id:str}/requests/{request_id:str}")
+    async def show(project_id: FromPath[str], request_id: FromPath[str]) -> RequestAnswer:
+        return answers.request(await overseeing.show(ports, _named(project_id), request_id))
+
+    @get("/projects/{project_id:str}/stats")
+    async def show_stats(project_id: FromPath[str], request: AnyRequest) -> StatsAnswer:
+        asked = _asked(request, StatsQuestion)
+        found = await overseeing.read_stats(ports, _named(project_id), asked)
+        return answers.stats(found, steps_of(asked))
+
+    @get("/accounts/{account_id:str}/standing")
+    async def show_standing(account_id: FromPath[str]) -> AccountStandingAnswer:
+        return answers.counters(await overseeing.read_counters(ports, _named(account_id)))
+
+    return [list_requests, show, show_stats, show_standing]
+
+
+def _acting(over: Overseers) -> list[Any]:
+    @post("/projects/{project_id:str}/requests/{request_id:str}/content", status_code=200)
+    async def open_content(
+        project_id: FromPath[str], request_id: FromPath[str], data: JSONBody[OwnerQuestion]
+    ) -> ContentAnswer:
+        caller = overseeing.owner(over.keyring, project_id, data.context)
+        return answers.content(await overseeing.open_content(over.ports, caller, request_id))
+
+    @post("/projects/{project_id:str}/requests/{request_id:str}/cancel", status_code=200)
+    async def cancel(
+        project_id: FromPath[str], request_id: FromPath[str], data: JSONBody[OwnerQuestion]
+    ) -> ChangeAnswer:
+        caller = overseeing.owner(over.keyring, project_id, data.context)
+        guest = Guest(caller, b"", None)
+        return answers.change(await requests.cancel(over.ports, guest, request_id))
+
+    @post("/projects/{project_id:str}/requests/{request_id:str}/retry", status_code=200)
+    async def retry(
+        project_id: FromPath[str], request_id: FromPath[str], data: JSONBody[OwnerQuestion]
+    ) -> ChangeAnswer:
+        caller = overseeing.owner(over.keyring, project_id, data.context)
+        return answers.change(await overseeing.retry(over.ports, over.room, caller, request_id))
+
+    return [open_content, cancel, retry]
+
+
+def _asked(request: AnyRequest, kind: type[Asked]) -> Asked:
+    """The query string as `kind` says it. Raises UnsupportedParameter, which says what is wrong."""
+    try:
+        values = parse_qs(
+            request.scope["query_string"].decode(), keep_blank_values=True, errors="strict"
+        )
+        return msgspec.convert(_singled(values, kind), kind, strict=False)
+    except msgspec.ValidationError as wrong:
+        raise UnsupportedParameter(str(wrong)) from None
+    except ValueError:
+        raise UnsupportedParameter("The query string is not UTF-8.") from None
+
+
+def _singled(values: dict[str, list[str]], kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """Lists only where the question takes several."""
+    several = {field.encode_name for field in msgspec.structs.fields(kind) if field.default == ()}
+    for name, found in values.items():
+        if name not in several and len(found) > 1:
+            raise UnsupportedParameter(f"`{name}` may be there only once.")
+    return {name: found if name in several else found[0] for name, found in values.items()}
+
+
+def _list_question(project_id: str, asked: RequestsQuestion) -> ListQuestion:
+    """One more than is shown tells whether there is another page."""
+    if asked.before is not None and not is_id(PREFIX, asked.before):
+        raise UnsupportedParameter("`before` must be the `before` of the page that came before.")
+    return ListQuestion(
+        project_id=_named(project_id),
+        mode=asked.mode,
+        states=frozenset(State(name) for name in asked.state) or None,
+        created_after=asked.created_after,
+        created_before=asked.created_before,
+        model=asked.model,
+        idempotency_key=asked.idempotency_key,
+        before_id=asked.before,
+        limit=asked.limit + 1,
+    )
+
+
+def _named(owner_id: str) -> str:
+    """An id that a database takes. Raises UnsupportedParameter."""
+    if not _NAME.fullmatch(owner_id):
+        raise UnsupportedParameter("The path names no project or account.")
+    return owner_id
