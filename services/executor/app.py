@@ -33,6 +33,7 @@ from libs.common.web.app import create, serve
 from libs.ledger.durability import once_durable
 from libs.ledger.ledger import DispatcherLedger, ExecutorLedger
 from libs.ledger.orphans import CrashBackoff
+from libs.ledger.roll_up import UNCOUNTED
 from services.executor import consumers
 from services.executor.adapters.accounts import AccountsProjects, Seals
 from services.executor.adapters.provider import Provider, ProviderOptions
@@ -45,6 +46,7 @@ from services.executor.settings import DispatcherSettings, Settings
 from services.executor.use_cases.connection_tests import ConnectionTests
 from services.executor.use_cases.dispatch import dispatch, keep_up
 from services.executor.use_cases.models import ModelLists
+from services.executor.use_cases.rollups import keep_rolling_up
 from services.executor.use_cases.work import work
 
 SERVICE: Final = "executor"
@@ -112,7 +114,8 @@ async def open_dispatcher(settings: DispatcherSettings) -> AsyncIterator[list[Lo
         settings.broker_url, name="dispatcher", queues=consumers.QUEUES, prefetch=_EVENTS
     )
     told = Database(settings.ledger_url, application="relay")
-    relay = Relay(told, publisher, joins={routing_key(RequestsFinished): join_finished})
+    joins = {routing_key(RequestsFinished): join_finished}
+    relay = Relay(told, publisher, joins=joins, unless=UNCOUNTED)
     async with AsyncExitStack() as stack:
         ledger = DispatcherLedger(settings.ledger_url.reveal(), backoff=_backoff(settings))
         stack.push_async_callback(ledger.close)
@@ -130,6 +133,7 @@ async def open_dispatcher(settings: DispatcherSettings) -> AsyncIterator[list[Lo
         yield [
             once_durable(ledger.database, partial(dispatch, ports, came_back)),
             partial(keep_up, ports),
+            partial(keep_rolling_up, ports),
             EventReader(consumer, publisher, consumers.handlers(ports), limit=_EVENTS).run,
             relay.run,
             relay.keep_tidy,
