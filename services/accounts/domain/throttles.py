@@ -61,4 +61,5 @@ def _bound(name: str, tries: int, network: str) -> Bound:
         f"{what}.{hashlib.sha256(whom.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}",
         tries,
         _HOUR,
+        network,
     )
