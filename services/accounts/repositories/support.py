@@ -7,7 +7,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.accounts.domain.errors import SupportMessageNotFound
-from services.accounts.domain.support import AFTER, Author, State
+from services.accounts.domain.support import AFTER, Author, Draft, State
 from services.accounts.models import Person, SupportEntry, SupportMessage
 
 
@@ -43,6 +43,19 @@ class SupportRepository:
     async def lock_any(self, message_id: str) -> SupportMessage:
         """The same, nobody else's to change until the end. Raises SupportMessageNotFound."""
         return await self._one(_any(message_id).with_for_update())
+
+    async def find_twin(
+        self, account_id: str, draft: Draft, *, since: datetime
+    ) -> SupportMessage | None:
+        """One of the account's that was begun since then, and begins with the same words."""
+        same = (SupportMessage.kind == draft.kind, SupportMessage.subject == draft.subject)
+        query = (
+            select(SupportMessage)
+            .join(SupportEntry, SupportEntry.message_id == SupportMessage.id)
+            .where(SupportMessage.account_id == account_id, SupportMessage.created_at >= since)
+            .where(*same, SupportEntry.text == draft.text)
+        )
+        return (await self._tx.scalars(query)).first()
 
     async def list_of(self, account_id: str) -> Sequence[SupportMessage]:
         """All of an account's, the one written to last first."""

@@ -1,6 +1,7 @@
 """Support messages: a customer writes, the operator answers, either closes."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -21,10 +22,13 @@ from services.accounts.models import Person, SupportEntry, SupportMessage
 from services.accounts.ports import Ports
 from services.accounts.repositories.audit import AuditRepository, by_person
 from services.accounts.repositories.mails import MailRepository
+from services.accounts.repositories.people import PeopleRepository
 from services.accounts.repositories.support import SupportRepository
 from services.accounts.use_cases import tries
 
 _MOST: Final = 500
+_TWICE: Final = timedelta(minutes=10)
+"""Who says the same again within it has pressed the button twice."""
 
 
 class Thread(msgspec.Struct, frozen=True):
@@ -35,7 +39,7 @@ class Thread(msgspec.Struct, frozen=True):
 
 
 async def send(ports: Ports, person: Person, draft: Draft, network: str) -> SupportMessage:
-    """Keep it, tell the operator, and tell its writer that it came.
+    """Keep it, tell the operator, and tell its writer that it came. Sent twice, it is one.
 
     Raises FieldErrors, TooManyTries.
     """
@@ -53,6 +57,10 @@ async def send(ports: Ports, person: Person, draft: Draft, network: str) -> Supp
     )
     async with ports.db.transaction() as tx:
         messages = SupportRepository(tx)
+        await PeopleRepository(tx).lock(person.id)  # of two at once the second waits, and finds
+        twin = await messages.find_twin(person.account_id, draft, since=now - _TWICE)
+        if twin is not None:
+            return twin
         await messages.add(message)
         messages.write(message, Author.CUSTOMER, draft.text, at=now)
         AuditRepository(tx).add(by_person(Change.SUPPORT_SENT, person, network, message.id), at=now)
@@ -83,7 +91,7 @@ async def show(ports: Ports, account_id: str, message_id: str) -> Thread:
 
 
 async def reply(ports: Ports, person: Person, message_id: str, text: str, network: str) -> Thread:
-    """The customer writes more; what was closed is open again.
+    """The customer writes more; what was closed is open again. Sent twice, it is one.
 
     Raises FieldErrors, SupportMessageNotFound, TooManyTries.
     """
@@ -93,6 +101,9 @@ async def reply(ports: Ports, person: Person, message_id: str, text: str, networ
     async with ports.db.transaction() as tx:
         messages = SupportRepository(tx)
         message = await messages.lock(person.account_id, message_id)
+        entries = await messages.entries_of(message_id)
+        if message.state == State.OPEN and _says(entries[-1], text, since=now - _TWICE):
+            return Thread(message, entries)
         messages.write(message, Author.CUSTOMER, text, at=now)
         AuditRepository(tx).add(by_person(Change.SUPPORT_SENT, person, network, message_id), at=now)
         _tell_operator(ports, tx, person, message, text)
@@ -161,6 +172,10 @@ def _close(ports: Ports, tx: Transaction, message: SupportMessage, entry: Entry)
     message.state = State.CLOSED
     message.updated_at = message.closed_at = ports.clock.now()
     AuditRepository(tx).add(entry, at=message.updated_at)
+
+
+def _says(entry: SupportEntry, text: str, *, since: datetime) -> bool:
+    return entry.author == Author.CUSTOMER and entry.text == text and entry.at >= since
 
 
 def _by_operator(what: Change, message: SupportMessage) -> Entry:
