@@ -127,6 +127,7 @@ def write_environment(stack: Stack, demo: Demo) -> Path:
         "REQRUN_SIGNED_API_KEY": demo.signed_key,
         "REQRUN_SIGNING_SECRET": demo.signing_secret,
         "REQRUN_FREE_API_KEY": demo.free_key,
+        "REQRUN_MAIL_URL": stack.url("mail"),
         "REQRUN_SIMULATOR_URL": f"{stack.url('simulator')}/v1",
         "REQRUN_POSTGRESQL_URL": stack.postgresql.url,
         "REQRUN_RABBITMQ_URL": stack.rabbitmq.url,

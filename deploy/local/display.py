@@ -40,6 +40,7 @@ def summary(stack: Stack, demo: Demo, environment: Path) -> None:
     console.print(f"\n{provider}\n", markup=False, soft_wrap=True)
     facts = Table.grid(padding=(0, 2))
     facts.add_row("API", stack.base_url)
+    facts.add_row("Mails", stack.url("mail"))
     facts.add_row("Keys and addresses", str(environment))
     facts.add_row("Logs", f"{stack.site.logs} (make logs)")
     facts.add_row("Processes", "make status; whatever dies is started again")

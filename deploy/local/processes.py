@@ -1,23 +1,26 @@
 """Every process of ReqRun, and every setting it gets, as data.
 
-A setting is a template over the facts of one stack (stack.py): `{port[…]}`, `{password[…]}` and
-`{key[…]}`. A process that is not here does not run; a setting that is not here is not given.
+A setting is a template over the facts of one stack (site.py): `{folder}`, `{port[…]}`,
+`{password[…]}` and `{key[…]}`. A process that is not here does not run; a setting that is not here
+is not given.
 """
 
 import msgspec
 
 INTERNAL = "INTERNAL_PORT"
 PUBLIC = "PORT"
+SMTP = "SMTP_PORT"
 
 
 class Process(msgspec.Struct, frozen=True, kw_only=True):
-    """`python -m services.<service> <role> …`. `ports`: the settings that name its own ports."""
+    """`python -m <package>.<service> <role> …`. `ports`: the settings that name its own ports."""
 
     name: str
     service: str
     role: tuple[str, ...]
     settings: dict[str, str]
     ports: tuple[str, ...] = (INTERNAL,)
+    package: str = "services"
 
 
 _POSTGRESQL = "@127.0.0.1:{port[postgresql]}"
@@ -52,6 +55,16 @@ _EXECUTOR = {
     "SIMULATOR_URL": "http://127.0.0.1:{port[simulator]}/v1",
     "GRACE": "20",
 }
+_CONTACTS = msgspec.json.encode(
+    {
+        "operator": "you, on this machine",
+        "privacy": "privacy@localhost.localdomain",
+        "security": "security@localhost.localdomain",
+        "support": "support@localhost.localdomain",
+        "region": "this machine",
+    }
+).decode()
+_LITERAL = str.maketrans({"{": "{{", "}": "}}"})
 _ACCOUNTS = {
     "DATABASE_URL": "postgresql://reqrun_accounts:{password[accounts]}" + _POSTGRESQL + "/accounts",
     "BROKER_URL": "amqp://accounts:{password[accounts]}" + _RABBITMQ,
@@ -59,6 +72,15 @@ _ACCOUNTS = {
     "API_KEY_PEPPER_ID": "{key[pepper_id]}",
     "EXECUTOR_PUBLIC_KEY": "{key[executor_public]}",
     "DATA_PLANE_PUBLIC_KEY": "{key[data_plane_public]}",
+    "SERVICE_KEY": "{key[accounts]}",
+    "SERVICE_KEY_ID": "{key[accounts_id]}",
+    "GATEWAY_URL": "http://127.0.0.1:{port[gateway-internal]}",
+    "EXECUTOR_URL": "http://127.0.0.1:{port[executor-internal]}",
+    "SMTP_URL": "smtp+plain://127.0.0.1:{port[mail-smtp]}",
+    "MAIL_FROM": "ReqRun <reqrun@localhost.localdomain>",
+    "DASHBOARD_URL": "http://127.0.0.1:{port[accounts]}",
+    "API_URL": "http://127.0.0.1:{port[gateway]}",
+    "CONTACTS": _CONTACTS.translate(_LITERAL),
     "OPEN_HOSTS": "127.0.0.1",
     **_VERIFY,
 }
@@ -69,13 +91,27 @@ _BILLING = {
 
 PROCESSES = (
     Process(
+        name="mail",
+        package="deploy.local",
+        service="mail",
+        role=(),
+        settings={"MAIL_FOLDER": "{folder}/mails"},
+        ports=(INTERNAL, PUBLIC, SMTP),
+    ),
+    Process(
         name="simulator",
         service="executor",
         role=("simulator",),
         settings={},
         ports=(INTERNAL, PUBLIC),
     ),
-    Process(name="accounts", service="accounts", role=("web",), settings=_ACCOUNTS),
+    Process(
+        name="accounts",
+        service="accounts",
+        role=("web",),
+        settings=_ACCOUNTS,
+        ports=(INTERNAL, PUBLIC),
+    ),
     Process(name="accounts-worker", service="accounts", role=("worker",), settings=_ACCOUNTS),
     Process(name="billing-worker", service="billing", role=("worker",), settings=_BILLING),
     Process(name="dispatcher", service="executor", role=("dispatcher",), settings=_EXECUTOR),

@@ -10,7 +10,7 @@ import msgspec
 from deploy.keys.material import Material, privates
 from deploy.local import keys, places
 from deploy.local.ports import free_ports, is_free
-from deploy.local.processes import PUBLIC, Process
+from deploy.local.processes import PUBLIC, SMTP, Process
 from deploy.local.programs import Program
 from libs.common.settings import PREFIX
 
@@ -76,7 +76,7 @@ class Site:
         """How to run one process."""
         return Program(
             name=process.name,
-            command=(sys.executable, "-m", f"services.{process.service}", *process.role),
+            command=(sys.executable, "-m", f"{process.package}.{process.service}", *process.role),
             environment=self._environment(process),
             folder=str(ROOT),
             log=str(self.logs / f"{process.name}.log"),
@@ -93,6 +93,7 @@ class Site:
     def _facts(self) -> dict[str, object]:
         """What the templates of processes.py may name."""
         return {
+            "folder": self.folder,
             "port": self.ports,
             "password": {**self.keys.servers, **self.keys.services},
             "owner": self.keys.owners,
@@ -117,4 +118,4 @@ def _key_facts(made: Material) -> dict[str, str]:
 
 def port_name(process: str, setting: str) -> str:
     """What a process's port is called: its own name for the public one."""
-    return process if setting == PUBLIC else f"{process}-internal"
+    return {PUBLIC: process, SMTP: f"{process}-smtp"}.get(setting, f"{process}-internal")
