@@ -78,3 +78,51 @@ REQUESTS: Final[dict[str, Kept]] = {
     "outbox": _OUTBOX,
     "alembic_version": _MIGRATIONS,
 }
+
+ACCOUNTS: Final[dict[str, Kept]] = {
+    "accounts": Kept(
+        None, "for ever: its id, plan and times, so that no id is used twice", Erasure.STRIPPED
+    ),
+    "projects": Kept(
+        None,
+        "for ever: its id and times, so that executors are told it is erased",
+        Erasure.STRIPPED,
+    ),
+    "data_keys": Kept(None, "until the project is erased", Erasure.DELETED),
+    "api_keys": Kept(None, _LIVING + "; revoked ones too, for audit and lists", Erasure.DELETED),
+    "provider_connections": Kept(None, "until it is replaced or removed", Erasure.DELETED),
+    "audit_events": Kept(AUDIT, "after it happened", Erasure.STRIPPED),
+    "people": Kept(None, _LIVING, Erasure.DELETED),
+    "sessions": Kept(
+        SESSION_IDLE,
+        "after they were last used, which they can be for 90 days (domain/tokens.py)",
+        Erasure.DELETED,
+    ),
+    "links": Kept(LINKS, "after they expired", Erasure.DELETED),
+    "throttles": Kept(
+        timedelta(), "once all tries are back: hours; a digest names whom", Erasure.EXPIRES
+    ),
+    "mails": Kept(
+        MAILS_SENT, "after they were sent; 7 days after they were given up", Erasure.DELETED
+    ),
+    "support_messages": Kept(SUPPORT, "after they were closed", Erasure.DELETED),
+    "support_entries": Kept(SUPPORT, "with their message", Erasure.DELETED),
+    "abuse_signals": Kept(ABUSE, "after their hour; networks, no person"),
+    "outbox": _OUTBOX,
+    "alembic_version": _MIGRATIONS,
+}
+
+BILLING: Final[dict[str, Kept]] = {
+    "billing_accounts": Kept(None, "for ever: an id, its plan and times", Erasure.STRIPPED),
+    "usage_records": Kept(
+        USAGE, "after their period; less a day after the account was deleted", Erasure.DELETED
+    ),
+    "usage_sums": Kept(
+        USAGE,
+        "after their period; what deleted accounts used, without projects, models and requests",
+        Erasure.STRIPPED,
+    ),
+    "alembic_version": _MIGRATIONS,
+}
+
+DATABASES: Final = {"accounts": ACCOUNTS, "requests": REQUESTS, "billing": BILLING}

@@ -40,6 +40,8 @@ class Change(StrEnum):
     ACCOUNT_VERIFIED = "account.verified"
     ACCOUNT_SUSPENDED = "account.suspended"
     ACCOUNT_RESUMED = "account.resumed"
+    ACCOUNT_RESTRICTED = "account.restricted"
+    ACCOUNT_RELEASED = "account.released"
     LOGGED_IN = "session.started"
     SIGN_INS_REFUSED = "sign_ins.refused"
     SESSION_ENDED = "session.ended"

@@ -24,10 +24,11 @@ class PlanName(StrEnum):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """Limits of an account, and how long it may keep bodies."""
+    """Limits of an account, how long it keeps bodies, and records of requests (`metadata`)."""
 
     limits: Limits
     retention: timedelta
+    metadata: timedelta
 
 
 PLANS: Final[dict[PlanName, Plan]] = {
@@ -40,6 +41,7 @@ PLANS: Final[dict[PlanName, Plan]] = {
             body_bytes=2 * _MEBIBYTE,
         ),
         retention=timedelta(days=30),
+        metadata=timedelta(days=30),
     ),
     PlanName.FREE: Plan(
         Limits(
@@ -50,6 +52,7 @@ PLANS: Final[dict[PlanName, Plan]] = {
             body_bytes=2 * _MEBIBYTE,
         ),
         retention=timedelta(days=1),
+        metadata=timedelta(days=7),
     ),
     PlanName.PRO: Plan(
         Limits(
@@ -60,6 +63,7 @@ PLANS: Final[dict[PlanName, Plan]] = {
             body_bytes=2 * _MEBIBYTE,
         ),
         retention=timedelta(days=14),
+        metadata=timedelta(days=30),
     ),
     PlanName.SCALE: Plan(
         Limits(
@@ -70,6 +74,7 @@ PLANS: Final[dict[PlanName, Plan]] = {
             body_bytes=2 * _MEBIBYTE,
         ),
         retention=timedelta(days=30),
+        metadata=timedelta(days=90),
     ),
 }
 
@@ -93,7 +98,7 @@ def effective(plan: Plan, project: ProjectLimits) -> Plan:
         body_bytes=of_account.body_bytes,
     )
     seconds = _least(int(plan.retention.total_seconds()), project.retention_seconds)
-    return Plan(limits, timedelta(seconds=seconds))
+    return Plan(limits, timedelta(seconds=seconds), plan.metadata)
 
 
 def _least(allowed: int, wished: int | None) -> int:

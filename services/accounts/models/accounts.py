@@ -11,6 +11,7 @@ from sqlalchemy import (
     Index,
     Integer,
     String,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -19,7 +20,12 @@ from services.accounts.models.base import ID, MOMENT, NAME, Base
 
 
 class Account(Base):
-    """A customer, with its own copy of what its plan allows."""
+    """A customer, with its own copy of what its plan allows.
+
+    `metadata_seconds`: how long records of requests are kept. `is_restricted`: nothing of it runs.
+    `leaves_at`: when its deletion is due; null: it stays. `erasing_at`: since when that cannot be
+    undone any more. `erased_at`: nobody's any more; the row stays, so that nothing takes its id.
+    """
 
     __tablename__ = "accounts"
     __table_args__ = (
@@ -27,6 +33,12 @@ class Account(Base):
             "least(requests_per_minute, pending, requests_per_month, running, body_bytes,"
             " retention_seconds) > 0",
             name="limits_are_positive",
+        ),
+        CheckConstraint("metadata_seconds > 0", name="metadata_is_positive"),
+        Index(
+            "ix_accounts_leaves_at",
+            "leaves_at",
+            postgresql_where=text("leaves_at IS NOT NULL AND erased_at IS NULL"),
         ),
     )
 
@@ -41,6 +53,11 @@ class Account(Base):
     retention_seconds: Mapped[int] = mapped_column(Integer)
     is_suspended: Mapped[bool] = mapped_column(default=False)
     suspension_reason: Mapped[str | None] = mapped_column(String(200))
+    metadata_seconds: Mapped[int] = mapped_column(Integer)
+    is_restricted: Mapped[bool] = mapped_column(default=False)
+    leaves_at: Mapped[datetime | None] = mapped_column(MOMENT)
+    erasing_at: Mapped[datetime | None] = mapped_column(MOMENT)
+    erased_at: Mapped[datetime | None] = mapped_column(MOMENT)
     created_at: Mapped[datetime] = mapped_column(MOMENT)
 
 
@@ -92,4 +109,4 @@ class AuditEvent(Base):
     network: Mapped[str | None] = mapped_column(String(50))
     what: Mapped[str] = mapped_column(String(60))
     detail: Mapped[str | None] = mapped_column(String(200))
-    at: Mapped[datetime] = mapped_column(MOMENT)
+    at: Mapped[datetime] = mapped_column(MOMENT, index=True)

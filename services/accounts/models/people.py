@@ -57,7 +57,7 @@ class Session(Base):
     network: Mapped[str] = mapped_column(String(50))
     agent: Mapped[str] = mapped_column(String(200))
     created_at: Mapped[datetime] = mapped_column(MOMENT)
-    seen_at: Mapped[datetime] = mapped_column(MOMENT)
+    seen_at: Mapped[datetime] = mapped_column(MOMENT, index=True)
     ended_at: Mapped[datetime | None] = mapped_column(MOMENT)
 
 

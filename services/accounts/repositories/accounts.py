@@ -1,9 +1,11 @@
 """Accounts in the database."""
 
+from datetime import datetime
+
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.accounts.domain.errors import AccountNotFound
+from services.accounts.domain.errors import AccountLeaving, AccountNotFound
 from services.accounts.models import Account
 
 
@@ -28,6 +30,26 @@ class AccountRepository:
         return _found(
             await self._tx.get(Account, account_id, with_for_update=True, populate_existing=True)
         )
+
+    async def hold(self, account_id: str) -> Account:
+        """For what adds something to it: not deleted until the end. Raises AccountNotFound.
+
+        AccountLeaving where that is under way.
+        """
+        found = _found(await self._tx.get(Account, account_id, with_for_update={"read": True}))
+        if found.leaves_at is not None:
+            raise AccountLeaving("This account is about to be deleted: nothing new fits into it.")
+        return found
+
+    async def find_due(self, now: datetime, *, limit: int) -> list[str]:
+        """Whose deletion is due, the longest first."""
+        query = (
+            select(Account.id)
+            .where(Account.leaves_at <= now, Account.erased_at.is_(None))
+            .order_by(Account.leaves_at)
+            .limit(limit)
+        )
+        return list(await self._tx.scalars(query))
 
     async def find_by_name(self, name: str) -> Account | None:
         """The oldest account of that name."""

@@ -69,6 +69,10 @@ class ProjectRepository:
         query = select(Project).where(Project.account_id == account_id).order_by(Project.id)
         return list(await self._tx.scalars(query))
 
+    async def list_living(self, account_id: str) -> list[Project]:
+        """Those that are not erased, oldest first."""
+        return [one for one in await self.list_of(account_id) if one.deleted_at is None]
+
 
 def _unless_deleted(project: Project) -> Project:
     if project.deleted_at is not None:

@@ -74,6 +74,7 @@ def columns_of(plan: PlanName) -> dict[str, Any]:
         "plan": plan,
         **msgspec.structs.asdict(bought.limits),
         "retention_seconds": int(bought.retention.total_seconds()),
+        "metadata_seconds": int(bought.metadata.total_seconds()),
     }
 
 

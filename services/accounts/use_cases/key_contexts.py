@@ -82,7 +82,7 @@ def _context(held: HeldKey, digest: bytes) -> KeyContext:
         project_id=project.id,
         account_id=account.id,
         mode=key.mode,
-        is_suspended=account.is_suspended,
+        is_suspended=account.is_suspended or account.leaves_at is not None,
         is_drop_in=key.is_drop_in,
         needs_signature=key.needs_signature,
         sealed_signing_secret=key.sealed_signing_secret,
@@ -92,6 +92,7 @@ def _context(held: HeldKey, digest: bytes) -> KeyContext:
         retention_seconds=int(allowed.retention.total_seconds()),
         limits=allowed.limits,
         allowed_addresses=tuple(project.allowed_addresses),
+        metadata_retention_seconds=int(allowed.metadata.total_seconds()),
     )
 
 
@@ -103,4 +104,16 @@ def _plan_of(account: Account) -> Plan:
         running=account.running,
         body_bytes=account.body_bytes,
     )
-    return Plan(limits, timedelta(seconds=account.retention_seconds))
+    return Plan(
+        limits,
+        timedelta(seconds=account.retention_seconds),
+        timedelta(seconds=account.metadata_seconds),
+    )
+
+
+def of_person(held: HeldKey) -> KeyContext:
+    """What a gateway needs to act on a project for somebody who is logged in.
+
+    `held.key` is no key of ours and is stored nowhere: its id is the person's.
+    """
+    return _context(held, b"")
