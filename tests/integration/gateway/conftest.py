@@ -54,6 +54,19 @@ def gateway_key() -> ServiceKey:
 
 
 @pytest.fixture(scope="session")
+def accounts_key() -> ServiceKey:
+    return ServiceKey("accounts")
+
+
+@pytest.fixture(scope="session")
+def service_keys(
+    gateway_key: ServiceKey, accounts_key: ServiceKey
+) -> tuple[ServiceKey, ServiceKey]:
+    """The gateway's own, and that of who asks it; it knows both."""
+    return gateway_key, accounts_key
+
+
+@pytest.fixture(scope="session")
 async def accounts(gateway_key: ServiceKey) -> AsyncIterator[AccountsStandIn]:
     stand_in = AccountsStandIn(gateway_key, PEPPER)
     async with stand_in.running():
@@ -96,7 +109,7 @@ def settings(
     redis_server: Redis,
     accounts: AccountsStandIn,
     executor_url: str,
-    gateway_key: ServiceKey,
+    service_keys: tuple[ServiceKey, ServiceKey],
 ) -> Settings:
     """No broker listens at its address: accepting must not care."""
     return Settings(
@@ -107,8 +120,9 @@ def settings(
         executor_url=executor_url,
         api_key_pepper=Secret(base64.b64encode(PEPPER).decode()),
         data_plane_keys=accounts.data_plane_keys,
-        service_key=gateway_key.private,
-        service_key_id=gateway_key.key_id,
+        service_key=service_keys[0].private,
+        service_key_id=service_keys[0].key_id,
+        service_public_keys={key.key_id: key.public for key in service_keys},
         env="local",
         port=free_ports(),
         internal_port=free_ports(),
