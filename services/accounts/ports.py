@@ -1,12 +1,79 @@
 """What accounts needs from outside, in one bundle."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
 
 from libs.common.clock import Clock
+from libs.common.contracts.accounts import KeyContext
+from libs.common.contracts.executor import TestConnectionAnswer, TestConnectionQuestion
+from libs.common.contracts.gateway import (
+    AccountStandingAnswer,
+    ChangeAnswer,
+    ContentAnswer,
+    RequestAnswer,
+    RequestsAnswer,
+    RequestsQuestion,
+)
+from libs.common.contracts.stats import StatsAnswer, StatsQuestion
 from libs.common.crypto import PublicSealingKey
 from libs.common.database import Database
+from services.accounts.domain.letters import Envelope, WriteLetter
+from services.accounts.domain.plans import PlanName
+
+
+class Requests(Protocol):
+    """What the execution plane knows of requests. Everything raises ExecutionPlaneAway.
+
+    What it refuses is raised as an error of its kind, with its text and code.
+    """
+
+    async def list_requests(self, project_id: str, question: RequestsQuestion) -> RequestsAnswer:
+        """A page of a project's requests, newest first. Raises InvalidInput."""
+        ...
+
+    async def show(self, project_id: str, request_id: str) -> RequestAnswer:
+        """One with its timeline. Raises NotFound."""
+        ...
+
+    async def open_content(
+        self, project_id: str, request_id: str, context: KeyContext
+    ) -> ContentAnswer:
+        """Its bodies in plain. Raises NotFound."""
+        ...
+
+    async def cancel(self, project_id: str, request_id: str, context: KeyContext) -> ChangeAnswer:
+        """End one that is open. Raises NotFound, Conflict."""
+        ...
+
+    async def retry(self, project_id: str, request_id: str, context: KeyContext) -> ChangeAnswer:
+        """Send one that failed once more, as a new one. Raises what a submit raises."""
+        ...
+
+    async def stats(self, project_id: str, question: StatsQuestion) -> StatsAnswer:
+        """A project's numbers. Raises InvalidInput."""
+        ...
+
+    async def standing(self, account_id: str) -> AccountStandingAnswer:
+        """How much of an account's limits is used."""
+        ...
+
+
+class Executors(Protocol):
+    """They alone open provider keys."""
+
+    async def test(self, question: TestConnectionQuestion) -> TestConnectionAnswer:
+        """Whatever the provider did; within some twelve seconds. Raises ExecutionPlaneAway."""
+        ...
+
+
+class Post(Protocol):
+    """Takes mails to their people."""
+
+    async def send(self, envelope: Envelope) -> None:
+        """Return when the next one on the way has taken it on. Raises MailDelayed, MailRefused."""
+        ...
 
 
 class Ports(msgspec.Struct, frozen=True, kw_only=True):
@@ -14,6 +81,8 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
 
     `executor_key` seals to executors, `data_plane_key` to gateways and executors.
     `open_hosts`: provider hosts that may be plain HTTP. `is_production`: nothing made up goes in.
+    `base_url`: of the dashboard, for links in mails. `new_plan`: of who signs up.
+    `terms_version`: what they accept. `support_address`: the operator's, for support messages.
     """
 
     db: Database
@@ -24,3 +93,10 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     data_plane_key: PublicSealingKey
     open_hosts: frozenset[str]
     is_production: bool
+    write: WriteLetter
+    base_url: str
+    terms_version: str
+    new_plan: PlanName
+    support_address: str
+    requests: Requests
+    executors: Executors

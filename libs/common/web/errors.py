@@ -79,7 +79,7 @@ def render(
     if not isinstance(error, errors.AppError):
         log.error(REQUEST_CRASHED, exc_info=error, http_request_id=http_request_id)
         error = errors.AppError("Something went wrong on our side. Try again in a moment.")
-    form = next((FORMS[kind] for kind in type(error).__mro__ if kind in FORMS), _CRASHED)
+    form = _form_of(error)
     view = ErrorView(ErrorDetail(message=str(error), type=form.type, code=error.code))
     headers = {}
     if error.retry_after is not None:
@@ -87,15 +87,25 @@ def render(
     return form.status, msgspec.json.encode(view), headers
 
 
+def status_of(error: errors.AppError) -> int:
+    """The HTTP status of a kind of error."""
+    return _form_of(error).status
+
+
 def to_response(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Litestar's exception handler for everything."""
     if isinstance(error, HTTPException):
-        error = _translate(request, error)
+        error = translate(request, error)
     status, body, headers = render(error)
     return Response(body, status_code=status, media_type="application/json", headers=headers)
 
 
-def _translate(request: Request[Any, Any, Any], error: HTTPException) -> Exception:
+def _form_of(error: errors.AppError) -> Form:
+    return next((FORMS[kind] for kind in type(error).__mro__ if kind in FORMS), _CRASHED)
+
+
+def translate(request: Request[Any, Any, Any], error: HTTPException) -> Exception:
+    """What the framework refused, as one of our errors where we have one for it."""
     # No text tells the path: it is the caller's, and `request.url` fails where Host is no host.
     if isinstance(error, NotFoundException):
         return RouteNotFound("There is nothing at this path. See /openapi.json for what there is.")

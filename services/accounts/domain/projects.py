@@ -8,9 +8,12 @@ import msgspec
 
 from libs.common.contracts.accounts import OnUnknownOutcome
 from services.accounts.domain.errors import InvalidProjectSettings
+from services.accounts.domain.forms import Fields
+from services.accounts.domain.names import check_name
 
 MOST: Final = 2**31 - 1  # the columns are 32 bits wide
 MOST_NETWORKS: Final = 50
+_DAY_SECONDS: Final = 86_400
 
 
 class ProjectSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +27,46 @@ class ProjectSettings(msgspec.Struct, frozen=True, kw_only=True):
     retention: timedelta | None = None
     on_unknown_outcome: OnUnknownOutcome | None = None
     allowed_addresses: tuple[str, ...] | None = None
+
+
+class WholeSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """All of a project's settings as somebody typed them. An empty limit follows the account's."""
+
+    name: str
+    requests_per_minute: str
+    running: str
+    retention_days: str
+    on_unknown_outcome: str
+    allowed_addresses: str
+
+
+def check_whole(wish: WholeSettings) -> dict[str, Any]:
+    """Every column. Raises FieldErrors, about all that is wrong."""
+    fields, changes = Fields(), dict[str, Any]()
+    with fields.check("name"):
+        changes["name"] = check_name(wish.name)
+    with fields.check("requests_per_minute"):
+        changes["requests_per_minute"] = _limit(wish.requests_per_minute)
+    with fields.check("running"):
+        changes["running"] = _limit(wish.running)
+    with fields.check("retention_days"):
+        days = _limit(wish.retention_days, MOST // _DAY_SECONDS)
+        changes["retention_seconds"] = None if days is None else days * _DAY_SECONDS
+    with fields.check("allowed_addresses"):
+        changes["allowed_addresses"] = _networks(tuple(wish.allowed_addresses.split()))
+    fields.end()
+    changes["on_unknown_outcome"] = "fail" if wish.on_unknown_outcome == "fail" else "retry"
+    return changes
+
+
+def _limit(text: str, most: int = MOST) -> int | None:
+    text = text.strip()
+    if not text:
+        return None
+    is_number = text.isascii() and text.isdecimal() and len(text) <= len(str(most))
+    if not is_number or not 1 <= int(text) <= most:
+        raise InvalidProjectSettings(f"Write a whole number from 1 to {most:,}, or nothing.")
+    return int(text)
 
 
 def check_settings(wish: ProjectSettings) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from services.accounts.domain.connections import (
     provider_key_hint,
 )
 from services.accounts.domain.errors import NoProviderConnection, ProjectNotFound
-from services.accounts.models import ProviderConnection
+from services.accounts.models import Project, ProviderConnection
 from services.accounts.ports import Ports
 from services.accounts.repositories.audit import AuditRepository
 from services.accounts.repositories.connections import ConnectionRepository
@@ -47,13 +47,7 @@ async def put(ports: Ports, wish: NewConnection, *, actor: Actor) -> ProviderCon
     async with ports.db.transaction() as tx:
         project = await ProjectRepository(tx).hold(wish.project_id)
         await ConnectionRepository(tx).put(connection)
-        entry = Entry(
-            what=Change.PROVIDER_CONNECTION_SET,
-            account_id=project.account_id,
-            project_id=project.id,
-            subject_id=connection.id,
-            actor=actor,
-        )
+        entry = _entry(Change.PROVIDER_CONNECTION_SET, project, connection, actor)
         AuditRepository(tx).add(entry, at=now)
     return connection
 
@@ -78,7 +72,25 @@ async def show(ports: Ports, project_id: str) -> ProviderConnectionAnswer:
     )
 
 
-async def test(ports: Ports, project_id: str) -> TestConnectionAnswer:
+async def find(ports: Ports, project_id: str) -> ProviderConnection | None:
+    """What the project has, to be shown: its address and the hint at its key."""
+    async with ports.db.transaction() as tx:
+        return await ConnectionRepository(tx).find(project_id)
+
+
+async def remove(ports: Ports, project_id: str, *, actor: Actor) -> None:
+    """The project has no provider any more; harmless where it had none. Raises ProjectNotFound."""
+    async with ports.db.transaction() as tx:
+        project = await ProjectRepository(tx).hold(project_id)
+        connection = await ConnectionRepository(tx).find(project_id)
+        if connection is None:
+            return
+        await ConnectionRepository(tx).remove(project_id)
+        entry = _entry(Change.PROVIDER_CONNECTION_REMOVED, project, connection, actor)
+        AuditRepository(tx).add(entry, at=ports.clock.now())
+
+
+async def test(ports: Ports, project_id: str, *, actor: Actor) -> TestConnectionAnswer:
     """Whether the project's provider takes its key, as an executor finds it now.
 
     Raises ProjectNotFound, NoProviderConnection, ExecutionPlaneAway.
@@ -89,7 +101,11 @@ async def test(ports: Ports, project_id: str) -> TestConnectionAnswer:
     if connection is None:
         raise NoProviderConnection("This project has no provider connection yet.")
     question = TestConnectionQuestion(project_id=project.id, connection=_sealed(connection))
-    return await ports.executors.test(question)
+    tested = await ports.executors.test(question)
+    async with ports.db.transaction() as tx:
+        entry = _entry(Change.PROVIDER_CONNECTION_TESTED, project, connection, actor)
+        AuditRepository(tx).add(entry, at=ports.clock.now())
+    return tested
 
 
 def _sealed(connection: ProviderConnection) -> SealedConnection:
@@ -112,4 +128,14 @@ def _new_connection(ports: Ports, wish: NewConnection, now: datetime) -> Provide
         key_hint=provider_key_hint(key),
         created_at=now,
         updated_at=now,
+    )
+
+
+def _entry(what: Change, project: Project, connection: ProviderConnection, actor: Actor) -> Entry:
+    return Entry(
+        what=what,
+        account_id=project.account_id,
+        project_id=project.id,
+        subject_id=connection.id,
+        actor=actor,
     )

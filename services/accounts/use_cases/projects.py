@@ -1,5 +1,8 @@
 """Projects: make one, find one, set, pause, resume and erase it."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from libs.common import outbox
 from libs.common.contracts.accounts import (
     ProjectDeleted,
@@ -11,7 +14,12 @@ from libs.common.ids import new_id
 from services.accounts.domain.audit import Actor, Change, Entry
 from services.accounts.domain.errors import ErasureNotConfirmed
 from services.accounts.domain.names import check_name
-from services.accounts.domain.projects import ProjectSettings, check_settings
+from services.accounts.domain.projects import (
+    ProjectSettings,
+    WholeSettings,
+    check_settings,
+    check_whole,
+)
 from services.accounts.models import Project
 from services.accounts.ports import Ports
 from services.accounts.repositories.accounts import AccountRepository
@@ -24,7 +32,10 @@ from services.accounts.use_cases import data_keys
 
 
 async def create(ports: Ports, account_id: str, name: str, *, actor: Actor) -> Project:
-    """Make a project that follows its account's limits. Raises AccountNotFound, InvalidName."""
+    """Make a project that follows its account's limits. Raises AccountNotFound, InvalidName.
+
+    AccountLeaving where the account is about to be deleted.
+    """
     now = ports.clock.now()
     project = Project(
         id=new_id("prj"),
@@ -36,7 +47,7 @@ async def create(ports: Ports, account_id: str, name: str, *, actor: Actor) -> P
         data_key_made_at=now,
     )
     async with ports.db.transaction() as tx:
-        await AccountRepository(tx).get(account_id)
+        await AccountRepository(tx).hold(account_id)
         await ProjectRepository(tx).add(project)
         await DataKeyRepository(tx).add(data_keys.new(ports, project.id, now))
         AuditRepository(tx).add(_entry(Change.PROJECT_CREATED, project, actor), at=now)
@@ -49,14 +60,24 @@ async def find_by_name(ports: Ports, account_id: str, name: str) -> Project | No
         return await ProjectRepository(tx).find_by_name(account_id, name)
 
 
+async def list_of(ports: Ports, account_id: str) -> list[Project]:
+    """The account's projects that are not erased, oldest first."""
+    async with ports.db.transaction() as tx:
+        found = await ProjectRepository(tx).list_of(account_id)
+    return [project for project in found if project.deleted_at is None]
+
+
 async def show_standing(ports: Ports, project_id: str) -> ProjectStandingAnswer:
     """How it stands now, erased or not. Raises ProjectNotFound."""
     async with ports.db.transaction() as tx:
         project = await ProjectRepository(tx).get(project_id)
+        account = await AccountRepository(tx).get(project.account_id)
+    is_held = account.is_restricted or account.leaves_at is not None
     return ProjectStandingAnswer(
         project_id=project.id,
-        is_paused=project.is_paused,
+        is_paused=project.is_paused or is_held,
         is_deleted=project.deleted_at is not None,
+        is_account_deleted=account.erased_at is not None,
     )
 
 
@@ -65,7 +86,17 @@ async def change(ports: Ports, project_id: str, wish: ProjectSettings, *, actor:
 
     A limit above the account's may be set, and holds as far as the account's goes.
     """
-    changes = check_settings(wish)
+    return await _set(ports, project_id, check_settings(wish), actor)
+
+
+async def replace_settings(
+    ports: Ports, project_id: str, wish: WholeSettings, *, actor: Actor
+) -> Project:
+    """All settings anew. Raises ProjectNotFound, FieldErrors."""
+    return await _set(ports, project_id, check_whole(wish), actor)
+
+
+async def _set(ports: Ports, project_id: str, changes: Mapping[str, Any], actor: Actor) -> Project:
     async with ports.db.transaction() as tx:
         project = await ProjectRepository(tx).lock(project_id)
         for name, value in changes.items():

@@ -6,18 +6,29 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from deploy.local.ports import free_ports
 from deploy.local.servers.postgresql import PostgreSql
 from libs.common.crypto import SealingKey
 from libs.common.database import Database
 from libs.common.settings import Secret
 from libs.common.tokens import PublicServiceKey
 from services.accounts import app
+from services.accounts.domain.contacts import Contacts
 from services.accounts.ports import Ports
 from services.accounts.settings import Settings
 from tests.support import servers
+from tests.support.dashboard import Dashboard, running
 from tests.support.frozen_clock import FrozenClock
 from tests.support.service_database import ServiceDatabase
 from tests.support.service_keys import ServiceKey
+
+CONTACTS = Contacts(
+    operator="Example Ltd",
+    privacy="privacy@example.org",
+    security="security@example.org",
+    support="support@example.org",
+    region="Germany",
+)
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +39,11 @@ def gateway_key() -> ServiceKey:
 @pytest.fixture(scope="session")
 def executor_key() -> ServiceKey:
     return ServiceKey("executor")
+
+
+@pytest.fixture(scope="session")
+def accounts_key() -> ServiceKey:
+    return ServiceKey("accounts")
 
 
 @pytest.fixture(scope="session")
@@ -68,6 +84,7 @@ def settings(
     executor_sealing_key: SealingKey,
     data_plane_key: SealingKey,
     askers: dict[str, PublicServiceKey],
+    accounts_key: ServiceKey,
 ) -> Settings:
     return Settings(
         env="local",
@@ -77,8 +94,24 @@ def settings(
         executor_public_key=executor_sealing_key.public_text(),
         data_plane_public_key=data_plane_key.public_text(),
         service_public_keys=askers,
+        service_key=accounts_key.private,
+        service_key_id=accounts_key.key_id,
+        gateway_url=f"http://127.0.0.1:{free_ports()}",
+        executor_url=f"http://127.0.0.1:{free_ports()}",
+        smtp_url=Secret(f"smtp+plain://127.0.0.1:{free_ports()}"),
+        mail_from="ReqRun <reqrun@example.org>",
+        dashboard_url="http://127.0.0.1:8411",
+        api_url="http://127.0.0.1:8410",
+        contacts=CONTACTS,
         open_hosts=("127.0.0.1",),
     )
+
+
+@pytest.fixture
+async def dashboard(settings: Settings, ports: Ports) -> AsyncIterator[Dashboard]:
+    """The dashboard beside an execution plane of its own."""
+    async with running(settings, ports) as made:
+        yield made
 
 
 @pytest.fixture
@@ -89,4 +122,5 @@ def clock() -> FrozenClock:
 @pytest.fixture
 async def ports(settings: Settings, clock: FrozenClock) -> AsyncIterator[Ports]:
     async with Database(settings.database_url, application="test") as db:
-        yield app.make_ports(settings, db, clock)
+        async with app.open_ports(settings, db, clock) as made:
+            yield made

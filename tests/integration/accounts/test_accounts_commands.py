@@ -1,7 +1,6 @@
 """The operator's commands, as processes."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from deploy.local.servers.postgresql import PostgreSql, binaries
 from libs.common.crypto import SealingKey
 from services.accounts.settings import Settings
+from tests.support.environments import environment_of
 
 ROOT = Path(__file__).resolve().parents[3]
 PROVIDER_KEY = "sk-canary-0123456789abcdefWXYZ"
@@ -21,17 +21,7 @@ class Operator:
     """Runs commands in the environment of one installation."""
 
     def __init__(self, settings: Settings) -> None:
-        self.environ = {
-            "PATH": os.defpath,
-            "REQRUN_ENV": settings.env,
-            "REQRUN_DATABASE_URL": settings.database_url.reveal(),
-            "REQRUN_BROKER_URL": settings.broker_url.reveal(),
-            "REQRUN_API_KEY_PEPPER": settings.api_key_pepper.reveal(),
-            "REQRUN_EXECUTOR_PUBLIC_KEY": settings.executor_public_key,
-            "REQRUN_DATA_PLANE_PUBLIC_KEY": settings.data_plane_public_key,
-            "REQRUN_SERVICE_PUBLIC_KEYS": "{}",
-            "REQRUN_OPEN_HOSTS": "127.0.0.1",
-        }
+        self.environ = environment_of(settings)
 
     def run(
         self, *arguments: str, stdin: str = "", **environ: str

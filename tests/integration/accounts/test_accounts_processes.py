@@ -3,14 +3,15 @@
 from pathlib import Path
 
 import httpx2
-import msgspec
 import pytest
 
+from deploy.local.ports import free_ports
 from deploy.local.servers.rabbitmq import RabbitMq
 from libs.common.broker.topology import BILLING_ACCOUNTS
 from libs.common.clock import SystemClock
 from libs.common.contracts.accounts import RESOLVE_KEYS_PATH, AccountCreated
 from libs.common.contracts.event import encode
+from libs.common.settings import PREFIX
 from services.accounts.domain.audit import OPERATOR
 from services.accounts.domain.errors import InvalidName
 from services.accounts.domain.plans import PlanName
@@ -18,19 +19,24 @@ from services.accounts.ports import Ports
 from services.accounts.settings import Settings
 from services.accounts.use_cases import accounts
 from tests.support import queues, service_process
+from tests.support.environments import environment_of
 from tests.support.service_keys import ServiceKey
 from tests.support.waiting import until
 
 
 def variables(settings: Settings) -> dict[str, str]:
-    return {
-        "DATABASE_URL": settings.database_url.reveal(),
-        "BROKER_URL": settings.broker_url.reveal(),
-        "API_KEY_PEPPER": settings.api_key_pepper.reveal(),
-        "EXECUTOR_PUBLIC_KEY": settings.executor_public_key,
-        "DATA_PLANE_PUBLIC_KEY": settings.data_plane_public_key,
-        "SERVICE_PUBLIC_KEYS": msgspec.json.encode(settings.service_public_keys).decode(),
+    """Without what the process itself is given, and without their prefix."""
+    given = environment_of(settings)
+    own = {
+        "PATH",
+        "REQRUN_ENV",
+        "REQRUN_LOG_LEVEL",
+        "REQRUN_HOST",
+        "REQRUN_PORT",
+        "REQRUN_INTERNAL_PORT",
     }
+    kept = {name.removeprefix(PREFIX): text for name, text in given.items() if name not in own}
+    return {**kept, "PORT": str(free_ports())}
 
 
 async def test_web_answers_questions_and_needs_no_broker(

@@ -2,14 +2,24 @@
 
 from base64 import b64encode
 
+import msgspec
 import pytest
 
 from libs.common.crypto import SealingKey
 from libs.common.settings import SettingsError, load
 from libs.common.tokens import PublicServiceKey
 from services.accounts.api.commands import Inputs
+from services.accounts.domain.contacts import Contacts, SubProcessor
 from services.accounts.settings import Settings
 
+CONTACTS = Contacts(
+    operator="Example Ltd",
+    privacy="privacy@example.org",
+    security="security@example.org",
+    support="support@example.org",
+    region="Germany",
+    sub_processors=(SubProcessor("Example Mail", "delivers mail", "Germany"),),
+)
 PEPPER = b64encode(b"p" * 32).decode()
 GIVEN = {
     "REQRUN_DATABASE_URL": "postgresql://reqrun_accounts:hunter2@127.0.0.1/accounts",
@@ -18,6 +28,15 @@ GIVEN = {
     "REQRUN_EXECUTOR_PUBLIC_KEY": SealingKey.generate().public_text(),
     "REQRUN_DATA_PLANE_PUBLIC_KEY": SealingKey.generate().public_text(),
     "REQRUN_SERVICE_PUBLIC_KEYS": '{"gateway-1": {"issuer": "gateway", "pem": "a key"}}',
+    "REQRUN_SERVICE_KEY": "a private hunter2",
+    "REQRUN_SERVICE_KEY_ID": "accounts-1",
+    "REQRUN_GATEWAY_URL": "http://127.0.0.1:1",
+    "REQRUN_EXECUTOR_URL": "http://127.0.0.1:2",
+    "REQRUN_SMTP_URL": "smtp://reqrun:hunter2@mail.example.org:587",
+    "REQRUN_MAIL_FROM": "ReqRun <reqrun@example.org>",
+    "REQRUN_DASHBOARD_URL": "https://app.example.org",
+    "REQRUN_API_URL": "https://api.example.org",
+    "REQRUN_CONTACTS": msgspec.json.encode(CONTACTS).decode(),
 }
 
 
@@ -28,6 +47,7 @@ def test_they_come_from_the_environment_and_default_to_production() -> None:
     assert settings.open_hosts == ("127.0.0.1", "localhost")
     assert settings.env == "production"
     assert settings.pepper() == b"p" * 32
+    assert settings.contacts == CONTACTS
 
 
 def test_no_secret_shows_when_they_are_printed() -> None:
