@@ -12,7 +12,7 @@ from deploy.local.stack import Options, Stack
 from deploy.local.supervision import Supervisor
 
 FOLDER = ROOT / ".reqrun"
-_PREFERRED_PORTS = {"gateway": 8410, "mail": 8025, "mail-smtp": 1025}
+_PREFERRED_PORTS = {"gateway": 8410, "accounts": 8411, "mail": 8025, "mail-smtp": 1025}
 
 
 def up(environ: Mapping[str, str]) -> int:
