@@ -4,7 +4,7 @@ What can refuse refuses before the first byte. When the gateways go away after t
 ends well and says what is missing: who has waited for most of a large account keeps it.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -35,10 +35,10 @@ from services.accounts.use_cases.exported_requests import RequestFiles
 
 
 class Export(msgspec.Struct, frozen=True):
-    """`name`: of the file. `chunks`: its bytes, made while they are read."""
+    """`name`: of the file. `chunks`: its bytes, made while they are read; close it when done."""
 
     name: str
-    chunks: AsyncIterator[bytes]
+    chunks: AsyncGenerator[bytes, None]
 
 
 async def begin(ports: Ports, held: Held, password: str) -> Export:
@@ -60,7 +60,7 @@ async def begin(ports: Ports, held: Held, password: str) -> Export:
 
 async def _stream(
     ports: Ports, person: Person, projects: Sequence[Project], actor: Actor
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     archive, requests = Archive(ports.clock.now()), RequestFiles(ports, actor)
     archive.add("README.txt", README)
     for name, content in (await _tables(ports, person)).items():
