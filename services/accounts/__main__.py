@@ -44,7 +44,7 @@ def _command(given: Namespace, environ: Mapping[str, str]) -> int:
     if given.call is commands.set_connection and not inputs.provider_key.reveal():
         inputs = msgspec.structs.replace(inputs, provider_key=_ask_for_key())
     if given.call is support_commands.reply and given.text is None:
-        given.text = sys.stdin.read()
+        given.text = _ask_for_text()
     answer = app.run_command(load(Settings, environ), given, inputs)
     sys.stdout.write(render(answer, is_json=given.json))
     return 0
@@ -53,6 +53,12 @@ def _command(given: Namespace, environ: Mapping[str, str]) -> int:
 def _ask_for_key() -> Secret:
     is_person = sys.stdin.isatty()
     return Secret(getpass("Provider key: ") if is_person else sys.stdin.readline().strip())
+
+
+def _ask_for_text() -> str:
+    if sys.stdin.isatty():
+        sys.stderr.write("Write the answer; end it with Ctrl-D on a line of its own.\n")
+    return sys.stdin.read()
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from services.accounts.settings import Settings
 from tests.support import servers
 from tests.support.dashboard import Dashboard, running
 from tests.support.frozen_clock import FrozenClock
+from tests.support.operators import Operator
 from tests.support.service_database import ServiceDatabase
 from tests.support.service_keys import ServiceKey
 
@@ -124,3 +125,8 @@ async def ports(settings: Settings, clock: FrozenClock) -> AsyncIterator[Ports]:
     async with Database(settings.database_url, application="test") as db:
         async with app.open_ports(settings, db, clock) as made:
             yield made
+
+
+@pytest.fixture
+def operator(settings: Settings) -> Operator:
+    return Operator(settings)
