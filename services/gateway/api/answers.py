@@ -32,13 +32,14 @@ from libs.ledger.show import Shown
 from libs.ledger.states import UNLEASED, State
 from libs.ledger.stats import OpenCount, Stats, StepTally
 from libs.ledger.timeline import Attempt
-from services.gateway.domain.latencies import add_up, percentile
+from services.gateway.domain.latencies import add_up, percentiles
 from services.gateway.use_cases.overseeing import Content
 
 _SUMS: Final = (
     "completed", "failed", "cancelled", "repeated", "attempts", "prompt_tokens",
     "completion_tokens", "waiting_ms", "provider_ms",
 )  # fmt: skip
+_SHARES: Final = (0.5, 0.95)
 _NOTHING: Final = Tally()
 
 _read_headers: Final = msgspec.json.Decoder(dict[str, str], strict=False).decode
@@ -91,10 +92,10 @@ def counters(found: Counters) -> AccountStandingAnswer:
 
 def stats(found: Stats, starts: Sequence[datetime]) -> StatsAnswer:
     """`starts`: of every step of the range."""
-    ended = {one.starts_at: _tally([one]) for one in found.steps}
+    ended = {one.starts_at: _tally(one) for one in found.steps}
     return StatsAnswer(
         steps=tuple(StatsStep(start, ended.get(start, _NOTHING)) for start in starts),
-        total=_tally(found.steps),
+        total=_total(found.steps),
         models=tuple(
             ModelTally(
                 model=one.model,
@@ -109,13 +110,16 @@ def stats(found: Stats, starts: Sequence[datetime]) -> StatsAnswer:
     )
 
 
-def _tally(steps: Sequence[StepTally]) -> Tally:
-    counts = add_up(step.latencies for step in steps)
-    return Tally(
-        p50_ms=percentile(counts, 0.5),
-        p95_ms=percentile(counts, 0.95),
-        **{name: sum(getattr(step, name) for step in steps) for name in _SUMS},
-    )
+def _tally(step: StepTally) -> Tally:
+    p50, p95 = percentiles(step.latencies, _SHARES)
+    return Tally(p50_ms=p50, p95_ms=p95, **{name: getattr(step, name) for name in _SUMS})
+
+
+def _total(steps: Sequence[StepTally]) -> Tally:
+    """Of steps whose times can be added up, because they are kept by bucket."""
+    p50, p95 = percentiles(add_up(step.latencies for step in steps), _SHARES)
+    sums = {name: sum(getattr(step, name) for step in steps) for name in _SUMS}
+    return Tally(p50_ms=p50, p95_ms=p95, **sums)
 
 
 def _open_now(found: Mapping[State, OpenCount]) -> OpenNow:

@@ -358,7 +358,7 @@ async def test_progress_of_another_server_is_taken_up(ledger: Bench) -> None:
     assert await counted(ledger) == 5
 
 
-async def test_a_hundred_models_have_names_and_the_rest_is_counted_together(
+async def test_fifty_models_have_names_and_the_rest_is_counted_together(
     ledger: Bench,
 ) -> None:
     at = datetime(2026, 3, 1, tzinfo=UTC)
@@ -373,8 +373,8 @@ async def test_a_hundred_models_have_names_and_the_rest_is_counted_together(
     rows = await ledger.sql.fetch(
         "SELECT model, requests FROM model_rollups WHERE step = 'hour' ORDER BY model"
     )
-    assert len(rows) == 101
-    assert tuple(rows[0]) == ("", 51)
+    assert len(rows) == 51
+    assert tuple(rows[0]) == ("", 101)
     assert tuple(rows[1]) == ("model-000", 3)
     assert sum(row["requests"] for row in rows) == 153
 

@@ -86,7 +86,7 @@ BEGIN
         ) c
     ), placed AS (
         SELECT r.project_id, r.mode, r.step, r.starts_at,
-            CASE WHEN r.is_known OR c.n + r.rank <= 100 THEN r.model ELSE '' END AS model,
+            CASE WHEN r.is_known OR c.n + r.rank <= 50 THEN r.model ELSE '' END AS model,
             r.requests, r.prompt_tokens, r.completion_tokens
         FROM ranked r LEFT JOIN crowd c USING (project_id, mode, step, starts_at)
     )

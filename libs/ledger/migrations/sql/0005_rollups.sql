@@ -21,7 +21,7 @@ CREATE TABLE rollups (
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 500);
 CREATE INDEX rollups_by_time ON rollups (starts_at);
 
--- By model. A hundred models a project and step have rows of their own; the rest is counted under
+-- By model. Fifty models a project and step have rows of their own; the rest is counted under
 -- the empty name: a model's name is the caller's, and may be another in every call.
 CREATE TABLE model_rollups (
     project_id text COLLATE "C" NOT NULL,
