@@ -5,6 +5,7 @@ The only file that names concrete classes; it decides nothing.
 
 import asyncio
 from argparse import Namespace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from libs.common.web import health
 from services.billing import consumers
 from services.billing.ports import Ports
 from services.billing.settings import Settings
+from services.billing.use_cases import closing
 
 NAME: Final = "billing"
 VERSIONS: Final = Path(__file__).parent / "migrations" / "versions"
@@ -46,10 +48,11 @@ async def run_worker(settings: Settings) -> None:
         async def is_ready() -> bool:
             return consumer.is_ready() and publisher.is_ready() and await db.is_ready()
 
-        handlers = consumers.handlers(Ports(db=db, clock=SystemClock()))
+        ports = Ports(db=db, clock=SystemClock())
         web = web_app.create(health.routes(is_ready))
         await runtime.run(
-            EventReader(consumer, publisher, handlers).run,
+            EventReader(consumer, publisher, consumers.handlers(ports)).run,
+            partial(closing.keep_up, ports),
             web_app.serve(web, settings.host, settings.internal_port),
         )
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from libs.common.broker.dispatch import Handlers
 from libs.common.broker.topology import BILLING_ACCOUNTS, BILLING_REQUESTS
-from libs.common.contracts.accounts import AccountCreated
+from libs.common.contracts.accounts import AccountCreated, AccountDeleted
 from libs.common.contracts.executor import RequestsFinished
 from services.billing.ports import Ports
 from services.billing.use_cases import accounts, usage
@@ -17,5 +17,6 @@ def handlers(ports: Ports) -> Handlers:
     """The table."""
     return {
         AccountCreated: partial(accounts.open_books, ports),
+        AccountDeleted: partial(accounts.close_books, ports),
         RequestsFinished: usage.Recorder(ports).record,
     }

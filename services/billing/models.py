@@ -5,7 +5,17 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, Date, DateTime, Index, Integer, String, Text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Date,
+    DateTime,
+    Index,
+    Integer,
+    String,
+    Text,
+    text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from libs.common.database import new_metadata
@@ -21,13 +31,24 @@ class Base(DeclarativeBase):
 
 
 class BillingAccount(Base):
-    """The books of one account. `account_id` is all that makes a second telling harmless."""
+    """The books of one account. `account_id` is all that makes a second telling harmless.
+
+    `closed_at`: when we heard that the account was deleted.
+    """
 
     __tablename__ = "billing_accounts"
+    __table_args__ = (
+        Index(
+            "ix_billing_accounts_closed_at",
+            "closed_at",
+            postgresql_where=text("closed_at IS NOT NULL"),
+        ),
+    )
 
     account_id: Mapped[str] = mapped_column(ID, primary_key=True)
     plan: Mapped[str] = mapped_column(String(20))
     opened_at: Mapped[datetime] = mapped_column(MOMENT)
+    closed_at: Mapped[datetime | None] = mapped_column(MOMENT)
 
 
 class UsageRecord(Base):
@@ -41,6 +62,7 @@ class UsageRecord(Base):
             name="counts_are_not_negative",
         ),
         Index("ix_usage_records_account_id_period", "account_id", "period"),
+        Index("ix_usage_records_period", "period", postgresql_using="brin"),
     )
 
     request_id: Mapped[str] = mapped_column(ID, primary_key=True)
@@ -56,3 +78,18 @@ class UsageRecord(Base):
     completion_tokens: Mapped[int] = mapped_column(Integer)
     total_tokens: Mapped[int] = mapped_column(Integer)
     period: Mapped[date] = mapped_column(Date)
+
+
+class UsageSum(Base):
+    """What a deleted account used in a month, of requests that ended in one state. Nothing else."""
+
+    __tablename__ = "usage_sums"
+
+    account_id: Mapped[str] = mapped_column(ID, primary_key=True)
+    period: Mapped[date] = mapped_column(Date, primary_key=True)
+    state: Mapped[str] = mapped_column(String(10), primary_key=True)
+    requests: Mapped[int] = mapped_column(BigInteger)
+    attempts: Mapped[int] = mapped_column(BigInteger)
+    prompt_tokens: Mapped[int] = mapped_column(BigInteger)
+    completion_tokens: Mapped[int] = mapped_column(BigInteger)
+    total_tokens: Mapped[int] = mapped_column(BigInteger)

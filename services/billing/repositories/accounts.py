@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -24,3 +25,12 @@ class BillingAccountRepository:
             .returning(BillingAccount.account_id)
         )
         return await self._tx.scalar(statement) is not None
+
+    async def close(self, account_id: str, *, at: datetime) -> None:
+        """Once; books that are closed stay so since the first time."""
+        await self._tx.execute(
+            update(BillingAccount)
+            .where(BillingAccount.account_id == account_id, BillingAccount.closed_at.is_(None))
+            .values(closed_at=at)
+            .execution_options(synchronize_session=False)
+        )

@@ -1,14 +1,26 @@
 """Usage records in the database: added once, summed up, never changed."""
 
 from collections.abc import Sequence
+from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import ARRAY, bindparam, func, select, text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    bindparam,
+    cast,
+    func,
+    literal,
+    select,
+    text,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.billing.domain.usage import Total, Usage
-from services.billing.models import UsageRecord
+from services.billing.models import UsageRecord, UsageSum
 
+_COUNTS: Final = ("attempts", "prompt_tokens", "completion_tokens", "total_tokens")
 _COLUMNS: Final = [UsageRecord.__table__.columns[name] for name in Usage.__struct_fields__]
 
 # One statement for the batch, whatever its length: the plan and the number of parameters stay the
@@ -35,25 +47,39 @@ class UsageRepository:
         return len((await self._tx.execute(_ADD, arrays)).all())
 
     async def totals(self, account_id: str) -> list[Total]:
-        """By period and state, oldest period first."""
-        record = UsageRecord
+        """By period and state, oldest period first; of a deleted account too."""
+        counts = [getattr(UsageRecord, name) for name in _COUNTS]
+        single = select(
+            UsageRecord.period, UsageRecord.state, literal(1).label("requests"), *counts
+        )
+        summed = [getattr(UsageSum, name) for name in ("period", "state", "requests", *_COUNTS)]
+        all_of_it = union_all(
+            single.where(UsageRecord.account_id == account_id),
+            select(*summed).where(UsageSum.account_id == account_id),
+        ).subquery()
+        columns = all_of_it.c
         query = (
             select(
-                record.period,
-                record.state,
-                func.count().label("requests"),
+                columns.period,
+                columns.state,
                 *(
-                    func.sum(column).label(column.key)
-                    for column in (
-                        record.attempts,
-                        record.prompt_tokens,
-                        record.completion_tokens,
-                        record.total_tokens,
-                    )
+                    cast(func.sum(columns[name]), BigInteger).label(name)
+                    for name in ("requests", *_COUNTS)
                 ),
             )
-            .where(record.account_id == account_id)
-            .group_by(record.period, record.state)
-            .order_by(record.period, record.state)
+            .group_by(columns.period, columns.state)
+            .order_by(columns.period, columns.state)
         )
         return [Total(**row) for row in (await self._tx.execute(query)).mappings()]
+
+    async def sum_up_closed(self, before: datetime, limit: int) -> int:
+        """Of accounts that were closed before, turn at most `limit` records into sums; how many."""
+        summing = select(func.sum_up_closed_v1(before, limit))
+        summed: int = (await self._tx.scalars(summing)).one()
+        return summed
+
+    async def drop_old(self, before: date, limit: int) -> int:
+        """Remove at most `limit` records of earlier months; the law's ten years stay. How many."""
+        dropping = select(func.drop_old_usage_v1(before, limit))
+        dropped: int = (await self._tx.scalars(dropping)).one()
+        return dropped

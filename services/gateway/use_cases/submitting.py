@@ -218,6 +218,7 @@ def _submission(caller: Caller, model: str, body: bytes, settings: Settings) -> 
         call_timeout=settings.call_timeout,
         fails_on_unknown=context.on_unknown_outcome == "fail",
         retention=timedelta(seconds=context.retention_seconds),
+        metadata_retention=timedelta(seconds=context.metadata_retention_seconds),
         running_limit=context.limits.running,
         pending_limit=context.limits.pending,
         monthly_limit=context.limits.requests_per_month,

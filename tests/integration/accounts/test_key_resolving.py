@@ -73,6 +73,7 @@ async def test_a_good_key_comes_with_all_the_gateway_needs(ports: Ports) -> None
             connection_id=None,
             on_unknown_outcome="retry",
             retention_seconds=86_400,
+            metadata_retention_seconds=7 * 86_400,
             limits=Limits(
                 requests_per_minute=60,
                 pending=100,

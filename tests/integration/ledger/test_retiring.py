@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from libs.common import retention
 from libs.common.ids import lowest_id, new_id
 from libs.ledger.accept import Accepted, Idempotency
 from libs.ledger.cancel import Change
@@ -12,6 +13,7 @@ from libs.ledger.erase import erase
 from libs.ledger.look import Question
 from libs.ledger.purge import Purged
 from libs.ledger.retire import LIMIT
+from tests.support import catalogue
 from tests.support.buffers import MADE_EACH_TIME, buffers
 from tests.support.crowds import crowd, make_room
 from tests.support.interleaving import under_way
@@ -187,7 +189,7 @@ async def test_a_round_with_nothing_to_do_costs_the_same_beside_many_requests(
     ledger: Bench,
 ) -> None:
     sql = ledger.sql
-    await finished(ledger, 3)
+    await ledger.accept()
     await make_room(sql)
     await sql.execute(MADE_EACH_TIME)
     bound = lowest_id("rr", datetime.now(UTC) - timedelta(days=30))
@@ -206,3 +208,7 @@ async def test_a_round_with_nothing_to_do_costs_the_same_beside_many_requests(
     many = await look_around()
 
     assert many <= few + 32, (few, many)
+
+
+async def test_every_table_has_a_window_or_a_reason(ledger: Bench) -> None:
+    assert await catalogue.tables(ledger.url) == set(retention.REQUESTS)
