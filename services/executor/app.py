@@ -44,7 +44,7 @@ from services.executor.api import internal
 from services.executor.ports import DispatcherPorts, WorkerPorts
 from services.executor.settings import DispatcherSettings, Settings
 from services.executor.use_cases.connection_tests import ConnectionTests
-from services.executor.use_cases.dispatch import dispatch, keep_up
+from services.executor.use_cases.dispatch import dispatch, keep_forgetting, keep_up
 from services.executor.use_cases.models import ModelLists
 from services.executor.use_cases.rollups import keep_rolling_up
 from services.executor.use_cases.work import work
@@ -133,6 +133,7 @@ async def open_dispatcher(settings: DispatcherSettings) -> AsyncIterator[list[Lo
         yield [
             once_durable(ledger.database, partial(dispatch, ports, came_back)),
             partial(keep_up, ports),
+            partial(keep_forgetting, ports),
             partial(keep_rolling_up, ports),
             EventReader(consumer, publisher, consumers.handlers(ports), limit=_EVENTS).run,
             relay.run,
