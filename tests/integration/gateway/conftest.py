@@ -9,6 +9,7 @@ import base64
 import secrets
 from collections.abc import AsyncIterator, Iterator
 
+import httpx2
 import pytest
 from litestar import get
 from litestar.params import FromPath, FromQuery
@@ -22,14 +23,16 @@ from libs.common.clock import SystemClock
 from libs.common.contracts.executor import AUDIENCE, ModelsAnswer, models_path
 from libs.common.errors import Unavailable
 from libs.common.settings import Secret
-from libs.common.tokens import TokenVerifier
+from libs.common.tokens import ServiceTokens, TokenVerifier
 from libs.common.web.app import create, serve
 from libs.common.web.guards import service_token
+from services.accounts.adapters.gateway import HttpRequests
 from services.gateway.settings import Settings
 from tests.support import servers
 from tests.support.accounts_stand_in import AccountsStandIn
 from tests.support.gateways import Gateway
 from tests.support.ledgers import Bench, bench
+from tests.support.overseen import Project
 from tests.support.service_keys import ServiceKey
 
 PEPPER = secrets.token_bytes(32)
@@ -139,3 +142,20 @@ async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
 def key(accounts: AccountsStandIn) -> str:
     """A live key that may do everything; no gateway has seen it."""
     return accounts.issue()
+
+
+@pytest.fixture(scope="session")
+async def asking(gateway: Gateway, accounts_key: ServiceKey) -> AsyncIterator[HttpRequests]:
+    tokens = ServiceTokens(
+        "accounts", accounts_key.key_id, accounts_key.private.reveal(), SystemClock()
+    )
+    url = f"http://127.0.0.1:{gateway.settings.internal_port}"
+    async with httpx2.AsyncClient(base_url=url, trust_env=False) as client:
+        yield HttpRequests(client, tokens)
+
+
+@pytest.fixture
+def project(
+    gateway: Gateway, accounts: AccountsStandIn, ledger: Bench, asking: HttpRequests
+) -> Project:
+    return Project(gateway, accounts, ledger, asking)
