@@ -90,6 +90,7 @@ class AccountsStandIn:
         self.data_plane, self.executor = SealingKey.generate(), SealingKey.generate()
         self.connections: dict[str, SealedConnection] = {}
         self.erased: set[str] = set()
+        self.forgotten: set[str] = set()
         self.paused: set[str] = set()
         self._data_keys: dict[str, bytes] = {}
         self._sealed: dict[str, bytes] = {}
@@ -221,6 +222,7 @@ class AccountsStandIn:
                 project_id=project_id,
                 is_paused=project_id in self.paused,
                 is_deleted=project_id in self.erased,
+                is_account_deleted=project_id in self.forgotten,
             )
 
         stop = asyncio.Event()

@@ -1,7 +1,7 @@
 """What accounts tells about projects, heard by a dispatcher on real servers."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import asyncpg
@@ -16,15 +16,24 @@ from deploy.local.servers.redis import Redis as RedisServer
 from libs.common.broker.protocol import Message
 from libs.common.broker.rabbitmq import RabbitMQPublisher
 from libs.common.broker.topology import EVENTS, EXECUTOR_PROJECTS
-from libs.common.contracts.accounts import ProjectDeleted, ProjectPaused, ProjectResumed
+from libs.common.contracts.accounts import (
+    AccountDeleted,
+    AccountDeletionStarted,
+    ProjectDeleted,
+    ProjectPaused,
+    ProjectResumed,
+)
 from libs.common.contracts.event import Event, encode, routing_key
 from libs.common.contracts.gateway import WAKE_UP_CHANNEL, Ended, decode_wake_up
 from libs.common.settings import Secret
+from services.executor.adapters.standings import AccountsStandings
 from services.executor.app import open_dispatcher
+from services.executor.ports import DispatcherPorts
 from services.executor.settings import DispatcherSettings
+from services.executor.use_cases import projects
 from tests.support import queues
 from tests.support.accounts_stand_in import AccountsStandIn
-from tests.support.ledgers import Bench, bench
+from tests.support.ledgers import Bench, bench, ending
 from tests.support.service_keys import ServiceKey
 from tests.support.waiting import until
 
@@ -211,3 +220,58 @@ async def test_an_erased_projects_requests_are_cancelled_and_their_content_is_go
     assert decode_wake_up(message["data"]) == [Ended(request_id)]
     await heard.aclose()  # type: ignore[no-untyped-call]
     await redis.aclose()
+
+
+async def test_an_account_that_is_about_to_be_deleted_stands_still_until_that_is_undone(
+    ledger: Bench, publisher: RabbitMQPublisher, accounts: AccountsStandIn
+) -> None:
+    ids = [(await ledger.accept(project_id=one)).request_id for one in ("prj_a", "prj_b")]
+
+    async def all_wait() -> bool:
+        return not any([await has_slot(ledger, one) for one in ids])
+
+    accounts.paused |= {"prj_a", "prj_b"}
+    told = AccountDeletionStarted(account_id="acc_a", project_ids=("prj_a", "prj_b"))
+    await tell(publisher, told, told)
+    await until(all_wait)
+
+    accounts.paused.clear()
+    await tell(publisher, told)  # late: it says nothing of its own
+    await until(lambda: has_slot(ledger, ids[0]))
+    await until(lambda: has_slot(ledger, ids[1]))
+
+
+async def test_of_a_deleted_account_every_record_goes_and_of_nobody_else(
+    ledger: Bench, publisher: RabbitMQPublisher, accounts: AccountsStandIn
+) -> None:
+    """Told twice, and with a project that accounts says lives on: a restored backup, perhaps."""
+    done = await ledger.claimed()
+    await ledger.finish(ending(done))
+    await ledger.accept(project_id="prj_b")
+    kept = await ledger.claimed(project_id="prj_lives")
+    await ledger.finish(ending(kept))
+    accounts.forgotten |= {"prj_a", "prj_b"}
+    told = AccountDeleted(account_id="acc_a", project_ids=("prj_a", "prj_b", "prj_lives"))
+
+    await tell(publisher, ProjectDeleted(project_id="prj_a"), told, told)
+
+    async def is_asked() -> bool:
+        return await ledger.count("erasures") == 2
+
+    await until(is_asked)
+    redis_free = DispatcherPorts(
+        ledger=ledger.dispatcher,
+        publisher=publisher,
+        standings=AccountsStandings.__new__(AccountsStandings),
+        wakeups=Silent(),
+    )
+    await projects.forget(redis_free)
+    left = {row["id"] for row in await ledger.peek("SELECT id FROM requests")}
+    assert left == {kept.request_id}
+
+
+class Silent:
+    """Nobody waits."""
+
+    def tell(self, ended: Sequence[Ended]) -> None:
+        """It is not heard."""
