@@ -13,13 +13,17 @@ from urllib.parse import unquote, urlsplit
 import aiosmtplib
 import msgspec
 
+from libs.common.errors import InvalidInput
 from libs.common.settings import Secret, SettingsError
+from services.accounts.domain.emails import check_email
 from services.accounts.domain.errors import MailDelayed, MailRefused
 from services.accounts.domain.letters import Envelope
+from services.accounts.domain.names import check_name
 
 SECONDS: Final = 20.0
 """For one mail, from connecting to the relay's word that it has it."""
 
+_NAME: Final = "ReqRun"
 _GOODBYE_SECONDS: Final = 1.0
 _PORTS: Final = {"smtp": 587, "smtps": 465, "smtp+plain": 25}
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -67,27 +71,23 @@ def parse_relay(url: Secret) -> RelayAddress:
 class SmtpPost:
     """Implements `ports.Post`: one connection for each mail, so that no mail holds up another."""
 
-    def __init__(self, url: Secret, mail_from: str, *, ca_file: str = "") -> None:
+    def __init__(
+        self, url: Secret, mail_from: str, *, ca_file: str = "", seconds: float = SECONDS
+    ) -> None:
         """`mail_from`: `Name <address>`. `ca_file`: of the relay's, where it is a private one.
 
         Raises SettingsError.
         """
-        self._relay = parse_relay(url)
+        self._relay, self._seconds = parse_relay(url), seconds
         self._tls = ssl.create_default_context(cafile=ca_file or None)
-        name, address = parseaddr(mail_from)
-        try:
-            self._sender = Address(name, addr_spec=address)
-        except ValueError:
-            raise SettingsError("REQRUN_MAIL_FROM is not like ReqRun <name@host>") from None
-        if not self._sender.domain:
-            raise SettingsError("REQRUN_MAIL_FROM is not like ReqRun <name@host>")
+        self._sender = _sender(mail_from)
 
     async def send(self, envelope: Envelope) -> None:
         """Return when the relay has taken it on. Raises MailDelayed, MailRefused."""
         message = self._message(envelope).as_bytes(policy=_POLICY)
         client = self._client()
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(self._seconds):
                 await client.connect()
                 await client.sendmail(self._sender.addr_spec, envelope.recipient, message)
             with contextlib.suppress(aiosmtplib.SMTPException, OSError):  # it has it already
@@ -112,7 +112,7 @@ class SmtpPost:
             password=None if relay.password is None else relay.password.reveal(),
             # Or it would ask the name servers what we are called, and wait for them.
             local_hostname=self._sender.domain,
-            timeout=SECONDS,
+            timeout=self._seconds,
             use_tls=relay.is_tls,
             start_tls=relay.start_tls,
             tls_context=self._tls,
@@ -130,6 +130,14 @@ class SmtpPost:
         message.set_content(envelope.letter.text)
         message.add_alternative(envelope.letter.html, subtype="html")
         return message
+
+
+def _sender(mail_from: str) -> Address:
+    name, address = parseaddr(mail_from)
+    try:
+        return Address(check_name(name or _NAME), addr_spec=check_email(address).text)
+    except InvalidInput:
+        raise SettingsError("REQRUN_MAIL_FROM is not like ReqRun <name@host>") from None
 
 
 def _failure(code: int) -> MailDelayed | MailRefused:

@@ -32,7 +32,7 @@ OLDEST: Final = Gauge("reqrun_mails_oldest_age_seconds", "Age of the oldest of t
 HANDLED: Final = Counter("reqrun_mails_handled_total", "Tries to send a mail", ["outcome"])
 
 AT_ONCE: Final = 8
-LEASE: Final = timedelta(minutes=2)
+LEASE: Final = timedelta(seconds=90)
 """Longer than a try ever takes: until then no other worker takes the mail."""
 POLL: Final = timedelta(seconds=1)
 LONGEST_PAUSE: Final = timedelta(seconds=30)

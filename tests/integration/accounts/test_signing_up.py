@@ -164,7 +164,9 @@ async def test_another_link_ends_the_first_one(ports: Ports) -> None:
     assert await people.kinds(ports, EMAIL) == ["verify", "verify", "welcome"]
 
 
-@pytest.mark.parametrize("token", ["", "x", "\ud800", "\0" * 300])
+@pytest.mark.parametrize(
+    "token", ["", "x", "\ud800", "\0" * 300], ids=["none", "a word", "no text", "zeros"]
+)
 async def test_what_is_no_link_is_one_that_has_ended(ports: Ports, token: str) -> None:
     with pytest.raises(LinkEnded):
         await sign_up.verify(ports, token, NETWORK)
