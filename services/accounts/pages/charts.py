@@ -10,13 +10,13 @@ from typing import Final
 import msgspec
 from markupsafe import Markup, escape
 
-_WIDTH: Final = 720
-_HEIGHT: Final = 180
+_WIDTH: Final = 480
+_HEIGHT: Final = 170
 _LEFT: Final = 44
 _BOTTOM: Final = 22
 _TOP: Final = 8
 _GAP: Final = 0.22
-_MOST_LABELS: Final = 8
+_MOST_LABELS: Final = 6
 _NICE: Final = (1, 2, 2.5, 5, 10)
 
 

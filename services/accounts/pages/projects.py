@@ -91,7 +91,7 @@ def _shower(place: Place) -> forms.Show:
 
 
 async def _show(place: Place, form: Form, status: int) -> Response[bytes]:
-    account = await accounts.show(place.visit.ports, place.project.account_id)
+    account = await accounts.get(place.visit.ports, place.project.account_id)
     return place.page(
         "project_settings.html", status=status, form=form, account=account, values=_values(place)
     )

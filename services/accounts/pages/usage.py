@@ -26,7 +26,7 @@ def routes(desk: Desk) -> list[HTTPRouteHandler]:
     @get("/projects/{project_id:str}/usage")
     async def show(request: AnyRequest, project_id: FromPath[str]) -> Response[bytes]:
         place = await enter(desk, request, project_id)
-        account = await accounts.show(desk.ports, place.project.account_id)
+        account = await accounts.get(desk.ports, place.project.account_id)
         return place.page("usage.html", account=account, meter=charts.meter, **await _used(place))
 
     return [show]

@@ -88,6 +88,12 @@ async def open_in(tx: Transaction, account: Account, *, actor: Actor) -> None:
     await outbox.add(tx, AccountCreated(account_id=account.id))
 
 
+async def get(ports: Ports, account_id: str) -> Account:
+    """The account itself. Raises AccountNotFound."""
+    async with ports.db.transaction() as tx:
+        return await AccountRepository(tx).get(account_id)
+
+
 async def find_by_name(ports: Ports, name: str) -> Account | None:
     """The oldest account of that name."""
     async with ports.db.transaction() as tx:

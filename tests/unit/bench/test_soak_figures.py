@@ -75,7 +75,7 @@ def test_growth_is_for_ten_minutes() -> None:
         (lambda n: {"parts": {"gateway": resources(threads=3 + n // 60)}}, "gateway: threads"),
         (lambda n: {"connections": 20 + n // 60}, "connections to PostgreSQL"),
         (lambda n: {"table_bytes": {"live": n * MEBIBYTE // 20}}, "table live and its indexes"),
-        (lambda n: {"queues": {"work.first": n}}, "messages waiting"),
+        (lambda n: {"queues": {"work.first": 100 * n}}, "messages waiting"),
         (lambda n: {"queues": {"work.first.parked": int(n == 9)}}, "messages parked"),
         (lambda n: {"late": 31 if n == 9 else 0}, "the latest due row"),
     ],

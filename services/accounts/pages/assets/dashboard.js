@@ -3,14 +3,16 @@
 (() => {
   document.documentElement.classList.add("js");
   const shape = { dateStyle: "medium", timeStyle: "medium" };
-  const local = (root) => {
-    for (const time of root.querySelectorAll("time[datetime]:not([data-local])")) {
-      const isDay = !time.textContent.includes(":");
+  // A live part brings its times in UTC anew: what was made of one is kept beside it.
+  const local = () => {
+    for (const time of document.querySelectorAll("time[datetime]")) {
+      if (time.dataset.local === time.textContent) continue;
       const at = new Date(time.dateTime);
       if (Number.isNaN(at.valueOf())) continue;
-      const format = new Intl.DateTimeFormat(undefined, isDay ? { dateStyle: "medium" } : shape);
-      time.textContent = format.format(at);
-      time.dataset.local = "";
+      const isDay = !time.textContent.includes(":");
+      const text = new Intl.DateTimeFormat(undefined, isDay ? { dateStyle: "medium" } : shape).format(at);
+      time.textContent = text;
+      time.dataset.local = text;
     }
   };
   const copy = async (button) => {
@@ -39,8 +41,8 @@
   });
   // The back button may show a page from before a log-out: ask for it anew.
   window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
-  new MutationObserver((changes) => {
-    for (const change of changes) for (const node of change.addedNodes) if (node.querySelectorAll) local(node.parentNode ?? node);
-  }).observe(document, { childList: true, subtree: true });
-  document.addEventListener("DOMContentLoaded", () => local(document));
+  document.addEventListener("DOMContentLoaded", () => {
+    local();
+    new MutationObserver(local).observe(document.body, { childList: true, characterData: true, subtree: true });
+  });
 })();
