@@ -47,3 +47,10 @@ def _run(server: PostgreSql, program: str, *options: str) -> None:
             environment={"PATH": os.defpath, "LANG": "C.UTF-8", "PGPASSWORD": server.password},
         )
     )
+
+
+def whole(server: PostgreSql, database: str, folder: Path) -> str:
+    """All of a database, keys too, as text."""
+    file = folder / f"{database}.whole.sql"
+    _run(server, "pg_dump", f"--file={file}", database)
+    return file.read_text()
