@@ -12,8 +12,8 @@ from libs.common.errors import NotFound
 
 _FOLDER: Final = Path(__file__).parent / "assets"
 _KINDS: Final = {
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css",
+    ".js": "text/javascript",
     ".svg": "image/svg+xml",
 }
 _FOR_EVER: Final = {

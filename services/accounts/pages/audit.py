@@ -65,7 +65,7 @@ def routes(desk: Desk) -> list[HTTPRouteHandler]:
 
     return [
         show,
-        _file(desk, "csv", "text/csv; charset=utf-8", audit.export_csv),
+        _file(desk, "csv", "text/csv", audit.export_csv),
         _file(desk, "json", "application/json", audit.export_json),
     ]
 

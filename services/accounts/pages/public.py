@@ -55,7 +55,7 @@ def _contact(desk: Desk) -> HTTPRouteHandler:
         ]
         return Response(
             "\n".join([*lines, ""]),
-            media_type="text/plain; charset=utf-8",
+            media_type="text/plain",
             headers=rendering.headers(is_secure=desk.is_secure),
         )
 

@@ -52,9 +52,7 @@ def environment() -> Environment:
 
 def html(text: str, status: int, more: Mapping[str, str]) -> Response[bytes]:
     """An answer that is a page."""
-    return Response(
-        text.encode(), status_code=status, media_type="text/html", headers=dict(more)
-    )
+    return Response(text.encode(), status_code=status, media_type="text/html", headers=dict(more))
 
 
 def moment(at: datetime | None) -> Markup:
