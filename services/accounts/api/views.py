@@ -21,19 +21,23 @@ from services.accounts.use_cases.support import Thread
 
 
 class AccountView(msgspec.Struct, frozen=True, kw_only=True):
-    """An account and its limits."""
+    """An account, how it stands, and its limits. `leaves_at`: when its deletion is due."""
 
     id: str
     name: str
     plan: str
     is_suspended: bool
     suspension_reason: str | None
+    is_restricted: bool
+    leaves_at: datetime | None
+    erased_at: datetime | None
     requests_per_minute: int
     pending: int
     requests_per_month: int
     running: int
     body_bytes: int
     retention_seconds: int
+    metadata_seconds: int
     created_at: datetime
 
     @classmethod

@@ -78,10 +78,15 @@ class Change(StrEnum):
     @property
     def group(self) -> Group:
         """What it is about."""
-        return _GROUPS.get(self.partition(".")[0], Group.ACCESS)
+        return _GROUPS[self.partition(".")[0]]
 
 
 _GROUPS: Final = {
+    "account": Group.ACCESS,
+    "session": Group.ACCESS,
+    "sign_ins": Group.ACCESS,
+    "password": Group.ACCESS,
+    "email": Group.ACCESS,
     "api_key": Group.KEYS,
     "provider_connection": Group.KEYS,
     "project": Group.DATA,

@@ -26,6 +26,9 @@ class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
     retention_seconds: int
     is_suspended: bool
     suspension_reason: str | None
+    metadata_seconds: int
+    is_restricted: bool
+    leaves_at: datetime | None
     created_at: datetime
 
 
@@ -150,7 +153,7 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 LEFT_OUT: Final[dict[str, frozenset[str]]] = {
-    "accounts": frozenset(),
+    "accounts": frozenset({"erasing_at", "erased_at"}),
     "people": frozenset({"account_id", "email_key", "password_hash"}),
     "sessions": frozenset({"digest", "person_id"}),
     "projects": frozenset({"account_id", "data_key_made_at"}),
