@@ -60,7 +60,9 @@ def _lines(answer: Any, indent: str) -> Iterator[str]:
             yield f"{indent}{name}"
             yield from _lines(value, indent + "  ")
         else:
-            yield f"{indent}{name:<{width}}  {_text(value)}"
+            # What people wrote may have several lines: none of them begins where a name would.
+            text = _text(value).replace("\n", "\n" + " " * (len(indent) + width + 2))
+            yield f"{indent}{name:<{width}}  {text}"
 
 
 def _list_lines(items: list[Any], indent: str) -> Iterator[str]:

@@ -42,6 +42,16 @@ def test_people_get_aligned_lines() -> None:
     ]
 
 
+def test_what_has_several_lines_imitates_no_other_value() -> None:
+    leaf = Leaf("a\nis_good  yes", is_good=False, at=None)
+
+    assert render([leaf], is_json=False).splitlines()[:3] == [
+        "id       a",
+        "         is_good  yes",
+        "is_good  no",
+    ]
+
+
 def test_an_empty_list_says_so() -> None:
     assert render([], is_json=False) == "none\n"
 
