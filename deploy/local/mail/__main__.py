@@ -34,7 +34,7 @@ async def _run(settings: Settings) -> None:
 
     await runtime.run(
         catcher.serve(store, settings.host, settings.smtp_port),
-        web_app.serve(pages.create(store), settings.host, settings.port),
+        web_app.serve(pages.create(store, settings.port), settings.host, settings.port),
         web_app.serve(
             web_app.create(health.routes(is_ready)), settings.host, settings.internal_port
         ),

@@ -29,7 +29,7 @@ _FRAME: Final = (
     " style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'self'"
 )
 # Names under which a browser on this machine comes here, so that no other site's name leads here.
-_HOSTS: Final = ["127.0.0.1", "localhost"]
+_HOSTS: Final = ("127.0.0.1", "localhost")
 
 
 class MailNotFound(NotFound):
@@ -38,9 +38,10 @@ class MailNotFound(NotFound):
     code = "mail_not_found"
 
 
-def create(store: Store) -> Litestar:
-    """The pages over `store`."""
-    return web_app.create([*_routes(store), show_style], allowed_hosts=_HOSTS)
+def create(store: Store, port: int) -> Litestar:
+    """The pages over `store`, served on `port`."""
+    hosts = [f"{host}:{port}" for host in _HOSTS]
+    return web_app.create([*_routes(store), show_style], allowed_hosts=hosts)
 
 
 def _routes(store: Store) -> list[HTTPRouteHandler]:
