@@ -28,7 +28,7 @@ HOMES = {
     "httpcore2": r"services/\w+/adapters/",
     "redis": r"services/\w+/(adapters/|app\.py)",
     "asyncpg": r"libs/ledger/",
-    "sqlalchemy": r"services/\w+/(models\.py|repositories/|migrations/)"
+    "sqlalchemy": r"services/\w+/(models(\.py|/)|repositories/|migrations/)"
     r"|libs/common/(database\.py|outbox\.py|migrations/)|libs/ledger/migrations/",
     "alembic": r"services/\w+/migrations/|libs/ledger/migrations/|libs/common/migrations/",
     "uvicorn": r"libs/common/web/(app|connections|server)\.py",
