@@ -1,6 +1,7 @@
 """Accounts: who may ask for what, and with which provider.
 
-Owns   accounts, projects, data_keys, api_keys, provider_connections, audit_events
+Owns   accounts, people, sessions, links, throttles, mails, projects, data_keys, api_keys,
+       provider_connections, audit_events, support_messages, support_entries, abuse_signals
 Tells  account.created, project.paused, project.resumed, project.deleted
 Hears  nothing yet
 Asks   nobody
