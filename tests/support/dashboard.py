@@ -253,23 +253,21 @@ class Browser:
         """No cookie yet."""
         self.client = httpx2.AsyncClient(base_url=url, trust_env=False, timeout=30)
 
-    async def get(self, path: str, *, follow: bool = True, **headers: str) -> Page:
+    async def get(
+        self, path: str, *, follow: bool = True, headers: Mapping[str, str] | None = None
+    ) -> Page:
         """A page, wherever it leads."""
         return Page(await self.client.get(path, headers=headers, follow_redirects=follow))
 
-    async def post(
-        self, path: str, fields: Mapping[str, str], *, follow: bool = True, **headers: str
-    ) -> Page:
+    async def post(self, path: str, fields: Mapping[str, str], *, follow: bool = True) -> Page:
         """Send fields as a form would."""
         sent = dict(fields)
-        return Page(
-            await self.client.post(path, data=sent, headers=headers, follow_redirects=follow)
-        )
+        return Page(await self.client.post(path, data=sent, follow_redirects=follow))
 
-    async def send(self, page: Page, action: str, *, follow: bool = True, **typed: str) -> Page:
+    async def send(self, page: Page, action: str, **typed: str) -> Page:
         """Fill in the form that goes to `action` and send it."""
         form = page.form(action)
-        return await self.post(form.action, {**form.fields, **typed}, follow=follow)
+        return await self.post(form.action, {**form.fields, **typed})
 
     async def log_in(self, email: str, password: str) -> Page:
         """Through the log-in page."""

@@ -37,8 +37,8 @@ def stacked(bars: Sequence[Bar], *, unit: str, name: str) -> Markup:
         *(_bar(bar, _LEFT + at * width, width, top) for at, bar in enumerate(bars)),
         _labels(bars, width),
     ]
-    shape = Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>')
-    return shape.format(_WIDTH, _HEIGHT, name, Markup("").join(drawn))
+    shape = Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>{}')
+    return shape.format(_WIDTH, _HEIGHT, name, Markup("").join(drawn), _in_words(bars))
 
 
 def meter(share: float, name: str) -> Markup:
@@ -68,6 +68,13 @@ def _bar(bar: Bar, x: float, width: float, top: float) -> Markup:
     return Markup('<g class="bar"><title>{}</title>{}</g>').format(
         bar.title, Markup("").join(rects)
     )
+
+
+def _in_words(bars: Sequence[Bar]) -> Markup:
+    """The same for who does not see it, or wants the numbers."""
+    lines = [Markup("<li>{}</li>").format(bar.title) for bar in bars if any(bar.parts)]
+    shape = '<details class="small soft"><summary>In words</summary><ul>{}</ul></details>'
+    return Markup(shape).format(Markup("").join(lines or [Markup("<li>Nothing yet.</li>")]))  # noqa: S704  # constant
 
 
 def _grid(top: float, unit: str) -> Markup:

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from libs.common.contracts.stats import StatsQuestion, StatsStep
 from libs.common.errors import Unavailable
+from services.accounts.domain.plans import PlanName
 from services.accounts.pages import charts
 from services.accounts.pages.charts import Bar
 from services.accounts.pages.places import Place, enter
@@ -27,7 +28,8 @@ def routes(desk: Desk) -> list[HTTPRouteHandler]:
     async def show(request: AnyRequest, project_id: FromPath[str]) -> Response[bytes]:
         place = await enter(desk, request, project_id)
         account = await accounts.get(desk.ports, place.project.account_id)
-        return place.page("usage.html", account=account, meter=charts.meter, **await _used(place))
+        shown: dict[str, Any] = {"account": account, "is_unlimited": account.plan == PlanName.OPERATOR}
+        return place.page("usage.html", meter=charts.meter, **shown, **await _used(place))
 
     return [show]
 
