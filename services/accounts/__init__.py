@@ -2,7 +2,8 @@
 
 Owns   accounts, people, sessions, links, throttles, mails, projects, data_keys, api_keys,
        provider_connections, audit_events, support_messages, support_entries, abuse_signals
-Tells  account.created, project.paused, project.resumed, project.deleted
+Tells  account.created, account.deletion_started, account.deleted,
+       project.paused, project.resumed, project.deleted
 Hears  nothing yet
 Asks   nobody
 """

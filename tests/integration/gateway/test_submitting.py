@@ -172,3 +172,17 @@ async def test_many_at_once_are_all_stored(
     project_id = accounts.of(key).project_id
     stored = "SELECT count(*) FROM requests WHERE project_id = $1"
     assert await ledger.sql.fetchval(stored, project_id) == 200
+
+
+async def test_how_long_records_are_kept_comes_with_the_key(
+    gateway: Gateway, accounts: AccountsStandIn, ledger: Bench
+) -> None:
+    key = accounts.issue(metadata_retention_seconds=7 * 86_400)
+
+    await gateway.accept(key)
+
+    kept = await ledger.sql.fetchval(
+        "SELECT metadata_seconds FROM project_counters WHERE project_id = $1",
+        accounts.of(key).project_id,
+    )
+    assert kept == 7 * 86_400

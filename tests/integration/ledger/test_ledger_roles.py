@@ -20,6 +20,7 @@ from libs.ledger.nonces import Nonce
 from libs.ledger.orphans import CrashBackoff
 from libs.ledger.purge import Purged
 from libs.ledger.states import State
+from libs.ledger.stats import StatsLimits, StatsRange
 from tests.support import servers
 from tests.support.ledgers import ending, submission
 
@@ -124,6 +125,29 @@ async def test_the_gateway_retries_a_failed_request_under_its_key(
     assert isinstance(again, Accepted)
 
 
+async def test_the_dispatcher_counts_and_the_gateway_tells_what_was_counted(
+    gateway: GatewayLedger, executor: ExecutorLedger, dispatcher: DispatcherLedger
+) -> None:
+    first, second = [await accepted(gateway) for _ in range(2)]
+    [claim] = await executor.claim([first.request_id])
+    await executor.finish(ending(claim))
+
+    assert (await dispatcher.roll_up()).counted == 1
+    assert await dispatcher.forget_old_rollups() == 0
+    now = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    low, high = now - timedelta(days=1), now + timedelta(days=2)
+    of = StatsRange(project_id="prj_a", mode="live", step="day", low=low, high=high)
+    stats = await gateway.read_stats(of, StatsLimits(20, 10))
+
+    assert [step.completed for step in stats.steps] == [1]
+    assert [(one.state, one.n) for one in stats.open] == [(State.QUEUED, 1)]
+    assert (await gateway.read_counters("acc_a")).pending == 1
+    shown = await gateway.show("prj_a", second.request_id)
+    assert shown is not None
+    assert shown.state is State.QUEUED
+    assert await gateway.reveal(Question("prj_a", "live", first.request_id)) is not None
+
+
 async def test_the_dispatcher_pauses_resumes_and_erases_a_project(
     gateway: GatewayLedger, dispatcher: DispatcherLedger
 ) -> None:
@@ -180,7 +204,12 @@ async def test_the_dispatcher_purges_and_makes_partitions(
         "DELETE FROM attempts",
         "DELETE FROM outbox",
         "SELECT * FROM outbox",
-        "SELECT * FROM cooldowns",
+        "SELECT body FROM outbox",
+        "UPDATE cooldowns SET until = now()",
+        "UPDATE rollups SET completed = 0",
+        "DELETE FROM model_rollups",
+        "UPDATE rollup_progress SET floor = 1",
+        "SELECT roll_up_v1(1)",
         "DELETE FROM account_counters",
         "INSERT INTO erasures VALUES ('prj_a', 'acc_a')",
         "SELECT retire_requests_v1('{}', '{}', '{}', 1)",
@@ -214,6 +243,8 @@ async def test_the_gateway_can_do_nothing_else(roles: Addresses, forbidden: str)
         "UPDATE idempotency_keys SET request_id = ''",
         "INSERT INTO idempotency_keys SELECT * FROM idempotency_keys",
         "DELETE FROM project_counters",
+        "DELETE FROM rollup_progress",
+        "INSERT INTO rollup_progress DEFAULT VALUES",
         "DELETE FROM erasures",
         "TRUNCATE bodies",
         "DROP TABLE bodies_default",
