@@ -1,9 +1,9 @@
-"""Accounts: who may ask for what, and with which provider.
+"""Accounts: who may ask for what, with which provider; the dashboard, and the mails.
 
 Owns   accounts, people, sessions, links, throttles, mails, projects, data_keys, api_keys,
        provider_connections, audit_events, support_messages, support_entries, abuse_signals
 Tells  account.created, account.deletion_started, account.deleted,
        project.paused, project.resumed, project.deleted
 Hears  nothing yet
-Asks   nobody
+Asks   gateway: how do requests stand? executor: is this provider connection good?
 """
