@@ -14,6 +14,12 @@ MOMENT = sa.DateTime(timezone=True)
 
 def upgrade() -> None:
     """Make the tables, and give the service what it uses."""
+    for make in (_people, _sessions, _links, _throttles, _mails):
+        make()
+    op.execute(_GRANTS)
+
+
+def _people() -> None:
     op.create_table(
         "people",
         sa.Column("id", ID, nullable=False),
@@ -36,6 +42,9 @@ def upgrade() -> None:
             ["account_id"], ["accounts.id"], name=op.f("fk_people_account_id_accounts")
         ),
     )
+
+
+def _sessions() -> None:
     op.create_table(
         "sessions",
         sa.Column("id", ID, nullable=False),
@@ -53,6 +62,9 @@ def upgrade() -> None:
         ),
     )
     op.create_index(op.f("ix_sessions_person_id"), "sessions", ["person_id"])
+
+
+def _links() -> None:
     op.create_table(
         "links",
         sa.Column("digest", sa.LargeBinary, nullable=False),
@@ -75,6 +87,9 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_links_person_id"), "links", ["person_id"])
     op.create_index(op.f("ix_links_expires_at"), "links", ["expires_at"])
+
+
+def _throttles() -> None:
     op.create_table(
         "throttles",
         sa.Column("name", sa.String(100), nullable=False),
@@ -82,6 +97,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_throttles")),
     )
     op.create_index(op.f("ix_throttles_full_at"), "throttles", ["full_at"])
+
+
+def _mails() -> None:
     op.create_table(
         "mails",
         sa.Column("id", ID, nullable=False),
@@ -106,7 +124,6 @@ def upgrade() -> None:
         ["due_at"],
         postgresql_where=sa.text("sent_at IS NULL AND failed_at IS NULL"),
     )
-    op.execute(_GRANTS)
 
 
 _GRANTS = """
