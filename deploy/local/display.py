@@ -63,6 +63,7 @@ def status(stack: Stack) -> bool:
         pid = str(process.pid) if process.is_running else ""
         _add(table, name, is_good, pid, stack.site.ports[f"{name}-internal"])
     console.print(table)
+    console.print(f"Mails are at {stack.url('mail')}")
     return is_well
 
 
