@@ -164,6 +164,25 @@ async def test_what_was_sent_long_ago_is_dropped(
     await tidying
 
 
+async def test_what_somebody_else_still_needs_is_not_dropped(
+    database: Database, publisher: RabbitMQPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "TIDY_EVERY", QUICK)
+    await say(database, 3)
+    async with database.transaction() as tx:
+        await tx.execute(text("UPDATE outbox SET sent_at = now() - interval '61 min'"))
+    relay = outbox.Relay(database, publisher, unless="outbox.id = 1", poll=QUICK)
+    stop = asyncio.Event()
+    tidying = asyncio.create_task(relay.keep_tidy(stop))
+
+    await until(lambda: has_rows(database, 1))
+    stop.set()
+    await tidying
+
+    async with database.transaction() as tx:
+        assert await tx.scalar(select(outbox.OUTBOX.c.id)) == 1
+
+
 async def has_rows(database: Database, count: int) -> bool:
     async with database.transaction() as tx:
         return await tx.scalar(select(func.count()).select_from(outbox.OUTBOX)) == count
