@@ -10,12 +10,6 @@ GROUPS: Final = (
     (Group.DATA, "Data: projects, requests, your rights"),
     (Group.MONEY, "Money: plans"),
 )
-_SHORT: Final = {
-    Group.ACCESS: "access",
-    Group.KEYS: "keys",
-    Group.DATA: "data",
-    Group.MONEY: "money",
-}
 WORDS: Final[dict[Change, str]] = {
     Change.ACCOUNT_CREATED: "The account was opened",
     Change.ACCOUNT_VERIFIED: "The e-mail address was verified",
@@ -64,4 +58,4 @@ def words_of(what: str) -> tuple[str, str]:
         change = Change(what)
     except ValueError:
         return what, ""
-    return WORDS.get(change, what), _SHORT[change.group]
+    return WORDS.get(change, what), change.group

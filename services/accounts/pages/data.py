@@ -130,7 +130,7 @@ def _actor(visit: Visit) -> Actor:
 
 
 async def _account(visit: Visit) -> Account:
-    return (await accounts.show(visit.ports, visit.person.account_id)).account
+    return await accounts.get(visit.ports, visit.person.account_id)
 
 
 async def _show_leaving(visit: Visit, form: Form, status: int) -> Response[bytes]:

@@ -15,9 +15,9 @@ from tests.support.frozen_clock import FrozenClock
 DATA = "/settings/data"
 
 
-async def ask(browser: Browser, **typed: str) -> Page:
+async def ask(browser: Browser, right: str, text: str) -> Page:
     page = await browser.get(DATA)
-    return await browser.send(page, f"{DATA}/ask", **typed)
+    return await browser.send(page, f"{DATA}/ask", right=right, text=text)
 
 
 async def test_the_page_names_who_is_responsible_and_where_to_complain(ada: Browser) -> None:

@@ -95,7 +95,9 @@ async def test_a_reply_that_is_wrong_is_kept_below_its_thread(ada: Browser) -> N
 
 
 @pytest.mark.parametrize(
-    "text", ['</textarea><script>alert("1")</script>', "{{ 7 * 7 }}", "'\"&<>`", "☃ \u202e é"]
+    "text",
+    ['</textarea><script>alert("1")</script>', "{{ 7 * 7 }}", "'\"&<>`", "☃ \u202e é"],
+    ids=["tags", "template", "signs", "backwards"],
 )
 async def test_hostile_text_comes_back_as_text(ada: Browser, text: str) -> None:
     for page in (await write(ada, subject=text, text=text), await write(ada, kind="", text=text)):
