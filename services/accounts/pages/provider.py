@@ -42,6 +42,10 @@ def routes(desk: Desk) -> list[HTTPRouteHandler]:
 
         return await submit(place.visit, act, _shower(place), _RULES)
 
+    return [show, put, *_changes(desk)]
+
+
+def _changes(desk: Desk) -> list[HTTPRouteHandler]:
     @post("/projects/{project_id:str}/provider/test")
     async def try_out(request: AnyRequest, project_id: FromPath[str]) -> Response[bytes]:
         place = await enter(desk, request, project_id)
@@ -62,7 +66,7 @@ def routes(desk: Desk) -> list[HTTPRouteHandler]:
 
         return await submit(place.visit, act, _shower(place))
 
-    return [show, put, try_out, remove]
+    return [try_out, remove]
 
 
 def _shower(place: Place) -> forms.Show:

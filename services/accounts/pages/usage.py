@@ -28,7 +28,10 @@ def routes(desk: Desk) -> list[HTTPRouteHandler]:
     async def show(request: AnyRequest, project_id: FromPath[str]) -> Response[bytes]:
         place = await enter(desk, request, project_id)
         account = await accounts.get(desk.ports, place.project.account_id)
-        shown: dict[str, Any] = {"account": account, "is_unlimited": account.plan == PlanName.OPERATOR}
+        shown: dict[str, Any] = {
+            "account": account,
+            "is_unlimited": account.plan == PlanName.OPERATOR,
+        }
         return place.page("usage.html", meter=charts.meter, **shown, **await _used(place))
 
     return [show]
