@@ -5,22 +5,26 @@ Only the loop of contract tests shares it: their gateway is another one, over an
 
 from tests.integration.gateway.conftest import (
     accounts,
+    accounts_key,
     executor_url,
     gateway,
     gateway_key,
     key,
     ledger,
+    service_keys,
     settings,
     shared_ledger_url,
 )
 
 __all__ = [
     "accounts",
+    "accounts_key",
     "executor_url",
     "gateway",
     "gateway_key",
     "key",
     "ledger",
+    "service_keys",
     "settings",
     "shared_ledger_url",
 ]

@@ -19,12 +19,16 @@ def environment(settings: Settings) -> dict[str, str]:
     """What an operator would set."""
     values = msgspec.structs.asdict(settings)
     texts = {
-        name: value.reveal() if isinstance(value, Secret) else str(value)
+        name: value.reveal() if isinstance(value, Secret) else _text(value)
         for name, value in values.items()
         if name not in {"body_timeout", "wait", "drop_in_wait", "trusted_proxies", "head_timeout"}
     }
     ours = {f"REQRUN_{name.upper()}": text for name, text in texts.items()}
     return {"PATH": os.environ["PATH"], "REQRUN_WAIT": "20", **ours}
+
+
+def _text(value: object) -> str:
+    return msgspec.json.encode(value).decode() if isinstance(value, dict) else str(value)
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from libs.ledger.states import Outcome, State
 _TABLES = (
     "live", "requests", "results", "attempts", "bodies", "body_keys", "idempotency_keys", "nonces",
     "cooldowns", "account_counters", "project_counters", "erasures", "outbox",
+    "rollups", "model_rollups",
 )  # fmt: skip
 
 
