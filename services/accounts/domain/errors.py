@@ -193,6 +193,12 @@ class ApiKeyEnded(Conflict):
     code = "api_key_ended"
 
 
+class TooManyProjects(LimitReached):
+    """As many as the plan has room for."""
+
+    code = "too_many_projects"
+
+
 class ErasureNotConfirmed(Conflict):
     """Nobody said yes to what cannot be undone."""
 

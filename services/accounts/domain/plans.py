@@ -78,6 +78,14 @@ PLANS: Final[dict[PlanName, Plan]] = {
     ),
 }
 
+PROJECTS: Final = {
+    PlanName.OPERATOR: 10_000,
+    PlanName.FREE: 1,
+    PlanName.PRO: 10,
+    PlanName.SCALE: 100,
+}
+"""How many projects an account may have at once; those it has above that stay."""
+
 
 class ProjectLimits(msgspec.Struct, frozen=True, kw_only=True):
     """What a project sets for itself; None follows the account."""
@@ -85,10 +93,14 @@ class ProjectLimits(msgspec.Struct, frozen=True, kw_only=True):
     requests_per_minute: int | None = None
     running: int | None = None
     retention_seconds: int | None = None
+    metadata_seconds: int | None = None
 
 
 def effective(plan: Plan, project: ProjectLimits) -> Plan:
-    """What holds for a project: its own settings, never above its account's."""
+    """What holds for a project: its own settings, never above its account's.
+
+    Records are kept for as long as the bodies that belong to them, whatever is wished for.
+    """
     of_account = plan.limits
     limits = Limits(
         requests_per_minute=_least(of_account.requests_per_minute, project.requests_per_minute),
@@ -97,8 +109,9 @@ def effective(plan: Plan, project: ProjectLimits) -> Plan:
         running=_least(of_account.running, project.running),
         body_bytes=of_account.body_bytes,
     )
-    seconds = _least(int(plan.retention.total_seconds()), project.retention_seconds)
-    return Plan(limits, timedelta(seconds=seconds), plan.metadata)
+    bodies = _least(int(plan.retention.total_seconds()), project.retention_seconds)
+    records = _least(int(plan.metadata.total_seconds()), project.metadata_seconds)
+    return Plan(limits, timedelta(seconds=bodies), timedelta(seconds=max(records, bodies)))
 
 
 def _least(allowed: int, wished: int | None) -> int:

@@ -19,12 +19,14 @@ _DAY_SECONDS: Final = 86_400
 class ProjectSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What is to change; None stays as it is. `retention`: how long bodies are kept.
 
+    `metadata`: how long records of requests are.
     `allowed_addresses`: the only networks (CIDR) that calls may come from; none at all: any.
     """
 
     requests_per_minute: int | None = None
     running: int | None = None
     retention: timedelta | None = None
+    metadata: timedelta | None = None
     on_unknown_outcome: OnUnknownOutcome | None = None
     allowed_addresses: tuple[str, ...] | None = None
 
@@ -71,11 +73,12 @@ def _limit(text: str, most: int = MOST) -> int | None:
 
 def check_settings(wish: ProjectSettings) -> dict[str, Any]:
     """The changes by column. Raises InvalidProjectSettings."""
-    retention = wish.retention
+    retention, metadata = wish.retention, wish.metadata
     changes: dict[str, Any] = {
         "requests_per_minute": wish.requests_per_minute,
         "running": wish.running,
         "retention_seconds": None if retention is None else int(retention.total_seconds()),
+        "metadata_seconds": None if metadata is None else int(metadata.total_seconds()),
         "on_unknown_outcome": wish.on_unknown_outcome,
         "allowed_addresses": _networks(wish.allowed_addresses),
     }

@@ -32,11 +32,11 @@ class AccountRepository:
         )
 
     async def hold(self, account_id: str) -> Account:
-        """For what adds something to it: not deleted until the end. Raises AccountNotFound.
+        """For what adds something to it: nobody else does, and nobody deletes it, until the end.
 
-        AccountLeaving where that is under way.
+        Raises AccountNotFound; AccountLeaving where its deletion is under way.
         """
-        found = _found(await self._tx.get(Account, account_id, with_for_update={"read": True}))
+        found = await self.lock(account_id)
         if found.leaves_at is not None:
             raise AccountLeaving("This account is about to be deleted: nothing new fits into it.")
         return found

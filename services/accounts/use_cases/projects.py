@@ -1,6 +1,6 @@
 """Projects: make one, find one, set, pause, resume and erase it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from libs.common import outbox
@@ -12,15 +12,16 @@ from libs.common.contracts.accounts import (
 )
 from libs.common.ids import new_id
 from services.accounts.domain.audit import Actor, Change, Entry
-from services.accounts.domain.errors import ErasureNotConfirmed
+from services.accounts.domain.errors import ErasureNotConfirmed, TooManyProjects
 from services.accounts.domain.names import check_name
+from services.accounts.domain.plans import PROJECTS, PlanName
 from services.accounts.domain.projects import (
     ProjectSettings,
     WholeSettings,
     check_settings,
     check_whole,
 )
-from services.accounts.models import Project
+from services.accounts.models import Account, Project
 from services.accounts.ports import Ports
 from services.accounts.repositories.accounts import AccountRepository
 from services.accounts.repositories.audit import AuditRepository
@@ -32,9 +33,10 @@ from services.accounts.use_cases import data_keys
 
 
 async def create(ports: Ports, account_id: str, name: str, *, actor: Actor) -> Project:
-    """Make a project that follows its account's limits. Raises AccountNotFound, InvalidName.
+    """Make a project that follows its account's limits.
 
-    AccountLeaving where the account is about to be deleted.
+    Raises AccountNotFound, InvalidName, TooManyProjects; AccountLeaving where the account is about
+    to be deleted.
     """
     now = ports.clock.now()
     project = Project(
@@ -47,7 +49,8 @@ async def create(ports: Ports, account_id: str, name: str, *, actor: Actor) -> P
         data_key_made_at=now,
     )
     async with ports.db.transaction() as tx:
-        await AccountRepository(tx).hold(account_id)
+        account = await AccountRepository(tx).hold(account_id)
+        _check_room(account, await ProjectRepository(tx).list_living(account_id))
         await ProjectRepository(tx).add(project)
         await DataKeyRepository(tx).add(data_keys.new(ports, project.id, now))
         AuditRepository(tx).add(_entry(Change.PROJECT_CREATED, project, actor), at=now)
@@ -154,6 +157,13 @@ async def erase(ports: Ports, project_id: str, *, actor: Actor, is_sure: bool) -
             AuditRepository(tx).add(_entry(Change.PROJECT_DELETED, project, actor), at=now)
         await outbox.add(tx, ProjectDeleted(project_id=project_id))
     return project
+
+
+def _check_room(account: Account, living: Sequence[Project]) -> None:
+    if len(living) >= PROJECTS[PlanName(account.plan)]:
+        raise TooManyProjects(
+            "Your plan has no room for another project. Erase one, or take a larger plan."
+        )
 
 
 def _entry(what: Change, project: Project, actor: Actor) -> Entry:

@@ -43,11 +43,6 @@ def executor_key() -> ServiceKey:
 
 
 @pytest.fixture(scope="session")
-def accounts_key() -> ServiceKey:
-    return ServiceKey("accounts")
-
-
-@pytest.fixture(scope="session")
 def executor_sealing_key() -> SealingKey:
     return SealingKey.generate()
 
@@ -85,8 +80,8 @@ def settings(
     executor_sealing_key: SealingKey,
     data_plane_key: SealingKey,
     askers: dict[str, PublicServiceKey],
-    accounts_key: ServiceKey,
 ) -> Settings:
+    key = ServiceKey("accounts")
     return Settings(
         env="local",
         database_url=accounts_template.url(accounts_address),
@@ -95,8 +90,8 @@ def settings(
         executor_public_key=executor_sealing_key.public_text(),
         data_plane_public_key=data_plane_key.public_text(),
         service_public_keys=askers,
-        service_key=accounts_key.private,
-        service_key_id=accounts_key.key_id,
+        service_key=key.private,
+        service_key_id=key.key_id,
         gateway_url=f"http://127.0.0.1:{free_ports()}",
         executor_url=f"http://127.0.0.1:{free_ports()}",
         smtp_url=Secret(f"smtp+plain://127.0.0.1:{free_ports()}"),
@@ -122,9 +117,11 @@ def clock() -> FrozenClock:
 
 @pytest.fixture
 async def ports(settings: Settings, clock: FrozenClock) -> AsyncIterator[Ports]:
-    async with Database(settings.database_url, application="test") as db:
-        async with app.open_ports(settings, db, clock) as made:
-            yield made
+    async with (
+        Database(settings.database_url, application="test") as db,
+        app.open_ports(settings, db, clock) as made,
+    ):
+        yield made
 
 
 @pytest.fixture
