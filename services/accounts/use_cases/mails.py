@@ -6,12 +6,15 @@ mail a pause of its own, and nobody's mail waits behind another's.
 """
 
 import asyncio
+import contextlib
 from datetime import timedelta
+from itertools import islice
 from typing import Final
 
 from prometheus_client import Counter, Gauge
 
 from libs.common import logs
+from libs.common.database import DatabaseAway
 from libs.common.pauses import growing
 from libs.common.runtime import sleep
 from services.accounts.domain.errors import MailDelayed, MailRefused
@@ -37,6 +40,10 @@ LEASE: Final = timedelta(seconds=90)
 POLL: Final = timedelta(seconds=1)
 LONGEST_PAUSE: Final = timedelta(seconds=30)
 MEASURE_EVERY: Final = timedelta(seconds=15)
+
+_MARK_TRIES: Final = 5
+_FIRST_MARK_PAUSE: Final = timedelta(milliseconds=200)
+_LONGEST_MARK_PAUSE: Final = timedelta(seconds=3)
 
 
 class Delivery:
@@ -108,9 +115,21 @@ class Delivery:
         except MailDelayed as delayed:
             await self._delay(mail, delayed.status_code)
         else:
-            async with self._ports.db.transaction() as tx:
-                await MailRepository(tx).mark_sent(mail.id, now=self._ports.clock.now())
+            await self._mark_sent(mail)
             HANDLED.labels("sent").inc()
+
+    async def _mark_sent(self, mail: Mail) -> None:
+        """Not given up at the first trouble: what is not marked goes out a second time."""
+        for pause in islice(growing(_FIRST_MARK_PAUSE, _LONGEST_MARK_PAUSE), _MARK_TRIES):
+            with contextlib.suppress(DatabaseAway):
+                await self._mark_once(mail)
+                return
+            await asyncio.sleep(pause)
+        await self._mark_once(mail)
+
+    async def _mark_once(self, mail: Mail) -> None:
+        async with self._ports.db.transaction() as tx:
+            await MailRepository(tx).mark_sent(mail.id, now=self._ports.clock.now())
 
     async def _delay(self, mail: Mail, status_code: int) -> None:
         until = next_try(mail.tries, mail.created_at, self._ports.clock.now())

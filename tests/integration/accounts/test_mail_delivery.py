@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
+from libs.common.database import DatabaseAway
 from libs.common.settings import Secret
 from services.accounts.adapters.smtp import SmtpPost
 from services.accounts.domain.letters import Envelope, Letter, LetterKind
@@ -225,6 +226,26 @@ async def test_whoever_dies_after_sending_sends_it_again_under_the_same_id(
 
     first, second = relay.taken
     assert first["Message-ID"] == second["Message-ID"]
+
+
+async def test_a_moment_without_the_database_does_not_send_it_twice(
+    ports: Ports, relay: Relay, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await write(ports, "ada@example.org")
+    real, failures = MailRepository.mark_sent, iter([DatabaseAway(), DatabaseAway()])
+
+    async def fail_twice(self: MailRepository, mail_id: str, *, now: datetime) -> None:
+        failure = next(failures, None)
+        if failure is not None:
+            raise failure
+        await real(self, mail_id, now=now)
+
+    monkeypatch.setattr(MailRepository, "mark_sent", fail_twice)
+    async with delivering(ports, post_to(relay)):
+        await until(lambda: all_sent(ports))
+        clock.advance(mails.LEASE)
+
+    assert len(relay.taken) == 1
 
 
 async def test_a_mail_that_is_in_hand_is_nobody_elses(
