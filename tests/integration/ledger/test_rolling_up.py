@@ -11,6 +11,9 @@ from typing import Any
 import asyncpg
 import pytest
 
+from libs.common import outbox
+from libs.common.database import Database
+from libs.common.settings import Secret
 from libs.ledger import roll_up
 from libs.ledger.cancel import Cancelled, Change
 from libs.ledger.finish import finish
@@ -287,6 +290,36 @@ async def test_the_condition_under_which_a_fact_must_stay_is_that_it_is_not_coun
         assert await must_stay() == []
     await completed(ledger)
     assert await must_stay() == [2]
+
+
+class Mute:
+    """A publisher that is never asked to publish."""
+
+
+async def test_the_relay_drops_a_fact_only_once_it_is_counted(
+    ledger: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "TIDY_EVERY", timedelta(milliseconds=20))
+    await completed(ledger)
+    await count(ledger)
+    await completed(ledger)
+    await ledger.sql.execute("UPDATE outbox SET sent_at = now() - interval '2 h'")
+    stop = asyncio.Event()
+
+    async with Database(Secret(ledger.url), application="relay") as database:
+        relay = outbox.Relay(database, Mute(), unless=roll_up.UNCOUNTED)  # type: ignore[arg-type]
+        tidying = asyncio.create_task(relay.keep_tidy(stop))
+        await until(lambda: _has(ledger, [2]))
+        await count(ledger)
+        await until(lambda: _has(ledger, []))
+        stop.set()
+        await tidying
+
+    assert await counted(ledger) == 2
+
+
+async def _has(ledger: Bench, ids: list[int]) -> bool:
+    return [row["id"] for row in await ledger.peek("SELECT id FROM outbox ORDER BY id")] == ids
 
 
 async def test_the_lag_is_the_age_of_the_oldest_fact_that_is_not_counted(ledger: Bench) -> None:
