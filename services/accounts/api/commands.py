@@ -50,11 +50,12 @@ async def create_project(ports: Ports, given: Namespace, _: Inputs) -> Any:
 
 async def set_project(ports: Ports, given: Namespace, _: Inputs) -> Any:
     """`projects set`."""
-    hours = given.retention_hours
+    hours, days = given.retention_hours, given.metadata_days
     wish = ProjectSettings(
         requests_per_minute=given.requests_per_minute,
         running=given.running,
         retention=None if hours is None else timedelta(hours=hours),
+        metadata=None if days is None else timedelta(days=days),
         on_unknown_outcome=given.on_unknown_outcome,
         allowed_addresses=None if given.allow_address is None else tuple(given.allow_address),
     )
@@ -174,6 +175,7 @@ COMMANDS: Final = {
             ("--requests-per-minute", {"type": int, "metavar": "N"}),
             ("--running", {"type": int, "metavar": "N"}),
             ("--retention-hours", {"type": int, "metavar": "N"}),
+            ("--metadata-days", {"type": int, "metavar": "N"}),
             ("--on-unknown-outcome", {"choices": get_args(OnUnknownOutcome)}),
             (
                 "--allow-address",

@@ -73,6 +73,7 @@ class ProjectView(msgspec.Struct, frozen=True, kw_only=True):
     requests_per_minute: int | None
     running: int | None
     retention_seconds: int | None
+    metadata_seconds: int | None
     is_paused: bool
     on_unknown_outcome: str
     created_at: datetime

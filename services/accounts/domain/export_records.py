@@ -66,6 +66,7 @@ class ProjectRecord(msgspec.Struct, frozen=True, kw_only=True):
     requests_per_minute: int | None
     running: int | None
     retention_seconds: int | None
+    metadata_seconds: int | None
     is_paused: bool
     on_unknown_outcome: str
     allowed_addresses: list[str]

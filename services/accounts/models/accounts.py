@@ -74,6 +74,7 @@ class Project(Base):
             "least(requests_per_minute, running, retention_seconds) > 0",
             name="limits_are_positive",
         ),
+        CheckConstraint("metadata_seconds > 0", name="metadata_is_positive"),
         CheckConstraint("on_unknown_outcome IN ('retry', 'fail')", name="on_unknown_outcome"),
     )
 
@@ -83,6 +84,7 @@ class Project(Base):
     requests_per_minute: Mapped[int | None] = mapped_column(Integer)
     running: Mapped[int | None] = mapped_column(Integer)
     retention_seconds: Mapped[int | None] = mapped_column(Integer)
+    metadata_seconds: Mapped[int | None] = mapped_column(Integer)
     is_paused: Mapped[bool] = mapped_column(default=False)
     on_unknown_outcome: Mapped[OnUnknownOutcome] = mapped_column(String(10), default="retry")
     allowed_addresses: Mapped[list[str]] = mapped_column(ARRAY(String(50)), default=list)

@@ -74,6 +74,7 @@ def _context(held: HeldKey, digest: bytes) -> KeyContext:
             requests_per_minute=project.requests_per_minute,
             running=project.running,
             retention_seconds=project.retention_seconds,
+            metadata_seconds=project.metadata_seconds,
         ),
     )
     return KeyContext(

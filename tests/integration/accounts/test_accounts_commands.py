@@ -94,9 +94,13 @@ def test_an_operator_sets_pauses_resumes_and_erases_a_project(operator: Operator
     account = operator.ask("accounts", "create", "Acme")
     project = operator.ask("projects", "create", "--account", account["id"], "Chat")["id"]
 
-    limits = ("--running", "3", "--retention-hours", "2", "--on-unknown-outcome", "fail")
+    limits = (
+        "--running", "3", "--retention-hours", "2", "--metadata-days", "3",
+        "--on-unknown-outcome", "fail",
+    )  # fmt: skip
     changed = operator.ask("projects", "set", project, *limits)
     assert (changed["running"], changed["retention_seconds"]) == (3, 7_200)
+    assert changed["metadata_seconds"] == 3 * 86_400
     assert operator.ask("projects", "pause", project)["is_paused"] is True
     assert operator.ask("projects", "resume", project)["is_paused"] is False
 

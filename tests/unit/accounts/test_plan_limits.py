@@ -57,3 +57,18 @@ def test_a_project_may_have_less_and_never_more(
     assert allowed.limits.running == running
     assert allowed.retention == retention
     assert allowed.limits.pending == 100
+
+
+@pytest.mark.parametrize(
+    ("own", "days"),
+    [
+        (ProjectLimits(), 7),
+        (ProjectLimits(metadata_seconds=3 * 86_400), 3),
+        (ProjectLimits(metadata_seconds=30 * 86_400), 7),
+        (ProjectLimits(metadata_seconds=60), 1),
+    ],
+)
+def test_records_are_kept_as_the_project_wishes_within_its_plan_and_no_less_than_bodies(
+    own: ProjectLimits, days: int
+) -> None:
+    assert effective(PLANS[PlanName.FREE], own).metadata == timedelta(days=days)
