@@ -131,6 +131,7 @@ async def run_worker(settings: Settings) -> None:
         await db.check_durability()
         relay = Relay(db, publisher)
         post = SmtpPost(settings.smtp_url, settings.mail_from, ca_file=settings.smtp_ca_file)
+        delivery = Delivery(ports, post)
 
         async def is_ready() -> bool:
             return publisher.is_ready() and await db.is_ready()
@@ -139,7 +140,8 @@ async def run_worker(settings: Settings) -> None:
         await runtime.run(
             relay.run,
             relay.keep_tidy,
-            Delivery(ports, post).run,
+            delivery.run,
+            delivery.measure,
             partial(retention.keep_up, ports),
             web_app.serve(web, settings.host, settings.internal_port),
         )

@@ -4,15 +4,21 @@ from http import HTTPStatus
 from typing import Any
 
 from litestar import Request, Response
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, NotFoundException
 
 from libs.common import logs
-from libs.common.errors import AppError
+from libs.common.errors import AppError, NotFound
 from libs.common.web.errors import REQUEST_CRASHED, status_of, translate
 from services.accounts.pages import rendering
 from services.accounts.pages.visits import Desk, LogInFirst, log_in_path
 
 log = logs.get(__name__)
+
+
+class PageNotFound(NotFound):
+    """Nothing is served there."""
+
+    code = "page_not_found"
 
 
 def handler(desk: Desk) -> Any:
@@ -32,6 +38,8 @@ def handler(desk: Desk) -> Any:
 
 
 def _told(request: Request[Any, Any, Any], error: Exception) -> AppError:
+    if isinstance(error, NotFoundException):
+        return PageNotFound("No page of ours has this address. It may have moved, or be mistyped.")
     if isinstance(error, HTTPException):
         error = translate(request, error)
     if isinstance(error, AppError):
