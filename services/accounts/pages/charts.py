@@ -1,7 +1,7 @@
 """Bar charts as SVG that the server draws: they need no script, and print and zoom well.
 
 No library: those that draw in the browser show nothing without scripts, and those that draw here
-write inline styles, which our content policy forbids (decision 0018).
+write inline styles, which our content policy forbids (decision 0020).
 """
 
 from collections.abc import Sequence
