@@ -167,7 +167,9 @@ async def test_a_question_goes_out_as_the_gateway_reads_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "request_id", ["", "rr_", "..", "../x", f"{ID}/cancel", f"{ID}?x", "rr_%00"]
+    "request_id",
+    ["", "rr_", "..", "../x", f"{ID}/cancel", f"{ID}?x", "rr_%00"],
+    ids=["empty", "prefix", "up", "up and on", "deeper", "query", "escaped"],
 )
 async def test_what_is_no_id_is_not_asked_about(request_id: str) -> None:
     async with (
