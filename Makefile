@@ -32,9 +32,10 @@ logs: ## Follow all logs
 	@$(PYTHON) -m deploy.local logs
 
 # Whole systems first and alone: they are judged by the clock. The others two at a time.
-SYSTEMS := tests/e2e tests/faults
+SYSTEMS := tests/e2e tests/browser tests/faults
 
 test: check ## Check, then run every test but the slow ones, on servers of their own
+	$(BOOTSTRAP) tests
 	@$(PYTHON) -m pytest -m "not slow" $(SYSTEMS)
 	@$(PYTHON) -m pytest -m "not slow" --numprocesses 2 --dist loadfile $(SYSTEMS:%=--ignore %)
 

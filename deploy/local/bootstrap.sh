@@ -1,6 +1,7 @@
 #!/bin/sh
 # What must be there before any of our Python runs: the three servers' packages and the virtual
 # environment, made from the lock and nothing else. Quick and silent when all of it is there.
+# `bootstrap.sh tests` wants what only tests need on top: a browser.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -61,6 +62,9 @@ ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || has postgres || want po
 [ -e /usr/lib/rabbitmq/bin/rabbitmq-server ] || [ -e /usr/local/sbin/rabbitmq-server ] ||
     want rabbitmq-server
 has redis-server || want redis-server
+if [ "${1:-}" = tests ]; then
+    has chromium || has chromium-browser || has google-chrome || want chromium
+fi
 [ -z "$missing" ] || install_packages
 
 python=$(find_python)
