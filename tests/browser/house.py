@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx2
-from playwright.async_api import Browser, Page, StorageState
+from playwright.async_api import Browser, Page, StorageState, expect
 
 from tests.browser.watching import Watch
 from tests.support.stack import System
@@ -16,6 +16,8 @@ NARROW: Final = 360
 HEIGHT: Final = 900
 _PATIENCE: Final = 20_000
 """Milliseconds for whatever a page must come to show: the machine may be busy."""
+
+expect.set_options(timeout=_PATIENCE)
 
 
 class Tab:

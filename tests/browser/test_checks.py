@@ -7,6 +7,7 @@ from playwright.async_api import Route
 
 from tests.browser import accessibility
 from tests.browser.house import HEIGHT, NARROW, House, Tab
+from tests.browser.test_injection import nothing_ran
 from tests.browser.test_pages import sticking_out
 from tests.support.waiting import until
 
@@ -83,6 +84,22 @@ async def test_the_watch_notices_errors_dialogs_and_strangers(house: House) -> N
         await tab.page.evaluate("void fetch('http://192.0.2.1/').catch(() => {})")
         wanted = ("thrown: of a script", "said aloud", "dialog: canary", "connect-src")
         await until(lambda: all(any(one in said for said in tab.watch.troubles) for one in wanted))
+        tab.watch.troubles.clear()
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["<svg onload=hacked()></svg>", '<a href=" javascript:hacked()">x</a>', "<script>1</script>"],
+    ids=["handler", "address", "script"],
+)
+async def test_what_could_run_is_noticed_though_the_policy_stops_it(
+    piece: str, house: House
+) -> None:
+    async with house.tab() as tab:
+        await broken(tab, piece)
+        tab.watch.troubles.clear()
+        with pytest.raises(AssertionError, match="/log-in"):
+            await nothing_ran(tab)
         tab.watch.troubles.clear()
 
 

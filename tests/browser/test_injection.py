@@ -63,6 +63,7 @@ async def test_whatever_somebody_writes_stays_text(name: str, house: House) -> N
         await the_content_shows_text(tab, f"/projects/{project}/requests/{request}", canary)
         await the_live_list_shows_text(tab, f"/projects/{project}/requests", canary)
         await bad_forms_show_text(tab, project, canary)
+        await mails_show_text(house, email, canary)
 
 
 async def send(house: House, key: str, canary: str) -> str:
@@ -165,3 +166,9 @@ async def bad_forms_show_text(tab: Tab, project: str, canary: str) -> None:
     await expect(tab.page.get_by_role("alert")).to_be_visible()
     assert await tab.page.locator("[name=base_url]").input_value() == canary
     await nothing_ran(tab)
+
+
+async def mails_show_text(house: House, email: str, canary: str) -> None:
+    mails = await house.mails(email)
+    assert any(canary in mail["text"] for mail in mails)
+    assert not any(canary in mail["html"] for mail in mails if "<" in canary)

@@ -14,7 +14,8 @@ _FOCUSED: Final = """
   return {
     tag: at.tagName, name: at.name ?? "", text: at.textContent.trim(),
     outline: style.outlineStyle === "none" ? 0 : parseFloat(style.outlineWidth),
-    isSeen: box.width > 0 && box.top >= 0 && box.bottom <= innerHeight,
+    isSeen: box.width > 0 && box.top >= -1 && box.bottom <= innerHeight + 1,
+    from: box.top, to: box.bottom,
   };
 }
 """
