@@ -53,6 +53,7 @@ _EXECUTOR = {
     **_ASK_ACCOUNTS,
     **_VERIFY,
     "SIMULATOR_URL": "http://127.0.0.1:{port[simulator]}/v1",
+    "OPEN_HOSTS": "127.0.0.1",  # as accounts: what it takes, executors call
     "GRACE": "20",
 }
 _CONTACTS = msgspec.json.encode(
