@@ -1,7 +1,7 @@
 """The operator's commands about customers: how accounts stand, who people are, who is abusive."""
 
 from argparse import Namespace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any, Final
 
 from libs.common.commands import Argument, Command
@@ -9,7 +9,8 @@ from services.accounts.api import views
 from services.accounts.domain.audit import OPERATOR
 from services.accounts.domain.plans import PlanName
 from services.accounts.ports import Ports
-from services.accounts.use_cases import abuse, accounts, standing
+from services.accounts.use_cases import abuse, accounts, policy, standing
+from services.accounts.use_cases.policy import Announcement
 
 
 async def list_accounts(ports: Ports, _: Namespace, __: object) -> Any:
@@ -49,6 +50,14 @@ async def find_person(ports: Ports, given: Namespace, _: object) -> Any:
     return views.PersonView.of(await standing.find_person(ports, given.email))
 
 
+async def announce_policy(ports: Ports, given: Namespace, _: object) -> Any:
+    """`policy announce`."""
+    wish = Announcement(
+        version=given.version, changes=given.changes, effective_on=given.effective_on
+    )
+    return views.AnnouncementView(wish.version, await policy.announce(ports, wish))
+
+
 async def list_abuse(ports: Ports, given: Namespace, _: object) -> Any:
     """`abuse list`."""
     since = ports.clock.now() - timedelta(hours=given.hours)
@@ -61,6 +70,18 @@ COMMANDS: Final = {
     "accounts list": Command(list_accounts, "list all accounts, the oldest first"),
     "accounts show": Command(
         show, "show an account with its person, projects, keys and newest audit events", (_ACCOUNT,)
+    ),
+    "policy announce": Command(
+        announce_policy,
+        "mail everybody that the policy or the terms change; run again, it tells nobody twice",
+        (
+            ("--version", {"required": True, "help": "as TERMS_VERSION will say"}),
+            ("--changes", {"required": True, "help": "what is different, in plain words"}),
+            (
+                "--effective-on",
+                {"required": True, "type": date.fromisoformat, "help": "such as 2026-12-31"},
+            ),
+        ),
     ),
     "accounts suspend": Command(
         suspend,

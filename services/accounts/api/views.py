@@ -240,6 +240,13 @@ class ThreadView(msgspec.Struct, frozen=True):
         )
 
 
+class AnnouncementView(msgspec.Struct, frozen=True):
+    """How many mails were queued."""
+
+    version: str
+    mails: int
+
+
 class AbuseSignalView(msgspec.Struct, frozen=True, kw_only=True):
     """How often something happened from one network, within an hour."""
 

@@ -193,6 +193,12 @@ class ApiKeyEnded(Conflict):
     code = "api_key_ended"
 
 
+class InvalidAnnouncement(InvalidInput):
+    """A change of the policy that cannot be told like that."""
+
+    code = "invalid_announcement"
+
+
 class TooManyProjects(LimitReached):
     """As many as the plan has room for."""
 

@@ -42,6 +42,7 @@ class PersonRecord(msgspec.Struct, frozen=True, kw_only=True):
     country: str
     terms_version: str
     terms_accepted_at: datetime
+    told_version: str | None
     wants_notices: bool
     verified_at: datetime | None
     created_at: datetime

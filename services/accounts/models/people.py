@@ -20,8 +20,8 @@ class Person(Base):
     """Who logs in. `email_key` is `email` in lower case.
 
     `password_hash`: a PHC string. `verified_at`: null until the address is known to be theirs; till
-    then there are test keys only. `terms_version`: what was accepted, and when. `wants_notices`: of
-    usage; other mails are no matter of choice.
+    then there are test keys only. `terms_version`: what was accepted, and when. `told_version`:
+    which change of it was mailed. `wants_notices`: of usage; other mails are no matter of choice.
     """
 
     __tablename__ = "people"
@@ -37,6 +37,7 @@ class Person(Base):
     password_hash: Mapped[str] = mapped_column(String(200))
     terms_version: Mapped[str] = mapped_column(String(20))
     terms_accepted_at: Mapped[datetime] = mapped_column(MOMENT)
+    told_version: Mapped[str | None] = mapped_column(String(20))
     wants_notices: Mapped[bool] = mapped_column(default=True)
     verified_at: Mapped[datetime | None] = mapped_column(MOMENT)
     created_at: Mapped[datetime] = mapped_column(MOMENT)

@@ -1,5 +1,6 @@
 """The project at a glance: what ran, how long it took, what waits; live."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -19,7 +20,8 @@ from services.accounts.pages.charts import Bar
 from services.accounts.pages.forms import Form, submit
 from services.accounts.pages.places import Place, enter
 from services.accounts.pages.visits import AnyRequest, Desk
-from services.accounts.use_cases import keys
+from services.accounts.use_cases import accounts, keys
+from services.accounts.use_cases.accounts import is_unlimited
 
 _HOURS: Final = 24
 _RECENT: Final = 8
@@ -65,16 +67,20 @@ async def _numbers(place: Place) -> dict[str, Any]:
     asked, now = place.visit.ports.requests, place.visit.ports.clock.now()
     question = RequestsQuestion(mode=place.mode, limit=_RECENT)
     try:
-        recent = await asked.list_requests(place.project.id, question)
-        stats = await asked.stats(place.project.id, _last_day(place, now))
-        standing = await asked.standing(place.project.account_id)
+        recent, stats, standing, account = await asyncio.gather(
+            asked.list_requests(place.project.id, question),
+            asked.stats(place.project.id, _last_day(place, now)),
+            asked.standing(place.project.account_id),
+            accounts.get(place.visit.ports, place.project.account_id),
+        )
     except Unavailable as away:
-        return {"away": str(away), "recent": (), "stats": None, "standing": None}
+        return {"away": str(away), "recent": (), "stats": None}
     return {
         "away": None,
         "recent": recent.requests,
         "stats": stats,
         "standing": standing,
+        "quota": None if is_unlimited(account) else account.requests_per_month,
         **_figures(stats),
     }
 

@@ -1,5 +1,6 @@
 """Usage and limits: what the account has used of its plan, and what ran day by day."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
@@ -11,7 +12,6 @@ from markupsafe import Markup
 
 from libs.common.contracts.stats import StatsQuestion, StatsStep
 from libs.common.errors import Unavailable
-from services.accounts.domain.plans import PlanName
 from services.accounts.pages import charts
 from services.accounts.pages.charts import Bar
 from services.accounts.pages.places import Place, enter
@@ -30,7 +30,7 @@ def routes(desk: Desk) -> list[HTTPRouteHandler]:
         account = await accounts.get(desk.ports, place.project.account_id)
         shown: dict[str, Any] = {
             "account": account,
-            "is_unlimited": account.plan == PlanName.OPERATOR,
+            "is_unlimited": accounts.is_unlimited(account),
         }
         return place.page("usage.html", meter=charts.meter, **shown, **await _used(place))
 
@@ -43,8 +43,9 @@ async def _used(place: Place) -> dict[str, Any]:
     begin = end - timedelta(days=_DAYS)
     question = StatsQuestion(mode=place.mode, from_=begin, to=end, step="day")
     try:
-        standing = await asked.standing(place.project.account_id)
-        stats = await asked.stats(place.project.id, question)
+        standing, stats = await asyncio.gather(
+            asked.standing(place.project.account_id), asked.stats(place.project.id, question)
+        )
     except Unavailable as away:
         return {"away": str(away), "standing": None, "stats": None}
     return {

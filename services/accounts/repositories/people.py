@@ -73,6 +73,17 @@ class PeopleRepository:
         await self._tx.flush()
         return True
 
+    async def take_untold(self, version: str, limit: int) -> Sequence[Person]:
+        """At most `limit` who were not told of this version yet, and do not have it already."""
+        query = (
+            select(Person)
+            .where(Person.terms_version != version, Person.told_version.is_distinct_from(version))
+            .order_by(Person.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        return list(await self._tx.scalars(query))
+
     async def renew_hash(self, person_id: str, *, old: str, new: str) -> None:
         """Keep their password in another form, unless it was changed meanwhile."""
         await self._tx.execute(

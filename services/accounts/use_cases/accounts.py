@@ -94,6 +94,11 @@ async def get(ports: Ports, account_id: str) -> Account:
         return await AccountRepository(tx).get(account_id)
 
 
+def is_unlimited(account: Account) -> bool:
+    """Whether nothing is sold here: its limits are what a machine can bear, and nobody's quota."""
+    return account.plan == PlanName.OPERATOR
+
+
 async def find_by_name(ports: Ports, name: str) -> Account | None:
     """The oldest account of that name."""
     async with ports.db.transaction() as tx:
