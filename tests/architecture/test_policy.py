@@ -91,7 +91,7 @@ def test_of_a_person_nothing_is_kept_but_what_the_policy_names() -> None:
     """E-mail address, name, company, country, password hash; and sessions."""
     named = {"email", "email_key", "name", "company", "country", "password_hash"}
     ours = {"id", "account_id", "created_at", "verified_at", "wants_notices"}
-    accepted = {"terms_version", "terms_accepted_at"}
+    accepted = {"terms_version", "terms_accepted_at", "told_version"}
     assert set(Person.__table__.columns.keys()) == named | ours | accepted
 
     place, times = {"network", "agent"}, {"created_at", "seen_at", "ended_at"}

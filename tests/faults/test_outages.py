@@ -43,7 +43,7 @@ def calls_since(system: System, since: datetime) -> int:
         pytest.param((5_000, 60), marks=[pytest.mark.slow, pytest.mark.timeout(300)]),
     ],
 )
-@pytest.mark.parametrize("how", ["refused", "overloaded"])
+@pytest.mark.parametrize("how", [pytest.param("refused", marks=pytest.mark.slow), "overloaded"])
 async def test_all_complete_once_the_provider_is_back(
     how: str, flood: tuple[int, int], system: System, client: CarefulClient, judge: Judge
 ) -> None:
@@ -68,7 +68,11 @@ async def test_all_complete_once_the_provider_is_back(
 
 @pytest.mark.fault(35)
 @pytest.mark.parametrize(
-    "seconds", [8, pytest.param(60, marks=[pytest.mark.slow, pytest.mark.timeout(300)])]
+    "seconds",
+    [
+        pytest.param(8, marks=pytest.mark.slow),
+        pytest.param(60, marks=[pytest.mark.slow, pytest.mark.timeout(300)]),
+    ],
 )
 async def test_answers_paid_for_while_postgresql_is_away_are_stored_and_none_is_called_again(
     seconds: int, system: System, client: CarefulClient, judge: Judge
@@ -88,6 +92,7 @@ async def test_answers_paid_for_while_postgresql_is_away_are_stored_and_none_is_
     assert calls_since(system, since) == 200
 
 
+@pytest.mark.slow
 @pytest.mark.fault(14)
 async def test_without_a_broker_all_start_and_accept_and_work_begins_when_it_comes(
     system: System, client: CarefulClient, judge: Judge

@@ -52,6 +52,7 @@ async def owned(system: System, executor: str) -> int:
     return await count(system.database_url("requests"), OWNED.format(f"%-{pid}-%"))
 
 
+@pytest.mark.slow
 @pytest.mark.fault(51)
 async def test_another_executor_finishes_and_the_zombies_answers_are_dropped(
     system: System, client: CarefulClient, judge: Judge
@@ -91,6 +92,7 @@ async def test_a_zombie_that_wakes_while_another_calls_does_not_write_over_its_a
     assert len(calls_since(system, since)) == 30 + lent
 
 
+@pytest.mark.slow
 @pytest.mark.fault(51)
 async def test_the_answer_of_a_zombie_whose_fence_still_holds_is_kept_and_not_paid_twice(
     system: System, client: CarefulClient, judge: Judge
