@@ -38,7 +38,7 @@ async def chromium() -> AsyncIterator[Browser]:
     """The distribution's. Its sandbox refuses to run as root."""
     program = next(filter(None, map(shutil.which, _NAMES)), None)
     if program is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("Chromium is not installed")
+        pytest.fail("Chromium is not installed: sh deploy/local/bootstrap.sh tests")
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     async with async_playwright() as playwright:
         started = await playwright.chromium.launch(executable_path=program, args=arguments)
