@@ -99,6 +99,7 @@ async def test_a_commit_whose_answer_is_lost_is_a_503_and_its_key_finds_the_one_
     await judge(since)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(22)
 async def test_where_confirms_are_lost_nobody_waits_for_them_and_nothing_is_called_twice(
     way: Way, system: System, client: CarefulClient, judge: Judge
@@ -232,6 +233,7 @@ async def test_a_slow_redis_costs_its_callers_a_moment_once(
     await judge(since)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(89)
 async def test_an_executor_cut_off_from_accounts_goes_on_with_what_it_knows(
     way: Way, system: System, client: CarefulClient, judge: Judge

@@ -35,6 +35,7 @@ def calls_since(system: System, since: datetime) -> int:
     return sum(call.started_at >= since for call in read_calls(system.call_log))
 
 
+@pytest.mark.slow
 @pytest.mark.fault(55, 64)
 @pytest.mark.parametrize(
     "flood",
@@ -112,6 +113,7 @@ async def test_without_a_broker_all_start_and_accept_and_work_begins_when_it_com
     await judge(since, drain_seconds=90)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(17)
 async def test_deleted_work_queues_come_back_and_everything_is_done(
     system: System, client: CarefulClient, judge: Judge

@@ -54,6 +54,7 @@ async def load(client: CarefulClient) -> AsyncIterator[None]:
         await running
 
 
+@pytest.mark.slow
 @pytest.mark.fault(36)
 async def test_a_gateway_whose_sessions_stand_still_opens_others(
     system: System, client: CarefulClient, judge: Judge
