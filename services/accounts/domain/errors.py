@@ -187,6 +187,12 @@ class DemoForbidden(Forbidden):
     code = "demo_forbidden"
 
 
+class AlreadySent(Conflict):
+    """What this form was to make is there already: it came twice."""
+
+    code = "already_sent"
+
+
 class ApiKeyEnded(Conflict):
     """The API key is revoked, expired or rotated: there is nothing left to hand over."""
 

@@ -4,7 +4,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from libs.common.errors import InvalidInput
+from libs.common.ids import is_id, new_id
 from services.accounts.domain.errors import FieldErrors
+
+
+def id_for(prefix: str, text: str) -> str:
+    """The id of what is to be made. `text`: what its form came with; a fresh one where it is empty.
+
+    So a form that is sent twice makes one thing. Raises InvalidInput.
+    """
+    if text and not is_id(prefix, text):
+        raise InvalidInput("This is not a form of ours. Load the page anew.")
+    return text or new_id(prefix)
 
 
 class Fields:

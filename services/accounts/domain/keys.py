@@ -31,13 +31,14 @@ class Purpose(StrEnum):
 
 
 class NewKey(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wished for. `life`: None never expires."""
+    """What is wished for. `life`: None never expires. `id`: see `domain.forms.id_for`."""
 
     project_id: str
     mode: Mode
     name: str
     purpose: Purpose = Purpose.OWN_CODE
     life: timedelta | None = None
+    id: str = ""
 
 
 def check_life(life: timedelta | None) -> timedelta | None:

@@ -1,6 +1,7 @@
 """API keys: make, rotate, revoke. The key itself is shown once, with a command that uses it."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 from litestar import Response, get, post
@@ -8,6 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from libs.common.errors import InvalidInput
+from libs.common.ids import new_id
 from services.accounts.domain.errors import ApiKeyNotFound, InvalidExpiry, InvalidName
 from services.accounts.domain.keys import NewKey, Purpose
 from services.accounts.pages import forms
@@ -53,7 +55,7 @@ def routes(desk: Desk) -> list[HTTPRouteHandler]:
             issued = await keys.issue(desk.ports, _wish(place, form), actor=place.actor)
             return await _show(place, EMPTY, 200, issued, form["purpose"])
 
-        return await submit(place.visit, act, _shower(place), _RULES)
+        return await submit(place.visit, act, partial(_show, place), _RULES)
 
     return [show, issue, *_changes(desk)]
 
@@ -73,7 +75,7 @@ def _changes(desk: Desk) -> list[HTTPRouteHandler]:
             issued = await keys.rotate(desk.ports, key.id, overlap, actor=place.actor)
             return await _show(place, EMPTY, 200, issued, key.purpose)
 
-        return await submit(place.visit, act, _shower(place))
+        return await submit(place.visit, act, partial(_show, place))
 
     @post(path + "/revoke")
     async def revoke(
@@ -86,7 +88,7 @@ def _changes(desk: Desk) -> list[HTTPRouteHandler]:
             await keys.revoke(desk.ports, key.id, actor=place.actor)
             return place.go("/keys?done=revoked")
 
-        return await submit(place.visit, act, _shower(place))
+        return await submit(place.visit, act, partial(_show, place))
 
     return [rotate, revoke]
 
@@ -109,6 +111,7 @@ def _wish(place: Place, form: Form) -> NewKey:
         mode="live" if form["mode"] == "live" else "test",
         name=form["name"],
         purpose=Purpose(form["purpose"]),
+        id=form["once"],
         life=timedelta(days=_number(days, "The expiry")) if days else None,
     )
 
@@ -117,13 +120,6 @@ def _number(text: str, name: str) -> int:
     if not text.isascii() or not text.isdecimal() or len(text) > 5:  # noqa: PLR2004  # enough
         raise InvalidInput(f"{name} is a whole number.")
     return int(text)
-
-
-def _shower(place: Place) -> forms.Show:
-    async def again(form: Form, status: int) -> Response[bytes]:
-        return await _show(place, form, status)
-
-    return again
 
 
 async def _show(
@@ -143,6 +139,7 @@ async def _show(
         issued=issued,
         example=None if issued is None else example(place.visit.desk.api_url, issued, purpose),
         purposes=PURPOSES,
+        once=new_id("key"),
         lives=LIVES,
         overlaps=OVERLAPS,
     )

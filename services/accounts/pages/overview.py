@@ -14,6 +14,7 @@ from markupsafe import Markup
 from libs.common.contracts.gateway import RequestsQuestion
 from libs.common.contracts.stats import StatsAnswer, StatsQuestion, StatsStep, Tally
 from libs.common.errors import Unavailable
+from libs.common.ids import new_id
 from services.accounts.domain.keys import NewKey
 from services.accounts.pages import charts, forms
 from services.accounts.pages.charts import Bar
@@ -43,8 +44,9 @@ def routes(desk: Desk) -> list[HTTPRouteHandler]:
     async def start(request: AnyRequest, project_id: FromPath[str]) -> Response[bytes]:
         place = msgspec.structs.replace(await enter(desk, request, project_id), mode="test")
 
-        async def act(_: Form) -> Response[bytes]:
-            wish = NewKey(project_id=place.project.id, mode="test", name="Quick start")
+        async def act(form: Form) -> Response[bytes]:
+            project_id = place.project.id
+            wish = NewKey(project_id=project_id, mode="test", name="Quick start", id=form["once"])
             return await _show(place, issued=await keys.issue(desk.ports, wish, actor=place.actor))
 
         async def again(form: Form, status: int) -> Response[bytes]:
@@ -59,7 +61,9 @@ async def _show(
     place: Place, *, issued: keys.IssuedKey | None, form: Form = forms.EMPTY, status: int = 200
 ) -> Response[bytes]:
     shown = await _numbers(place)
-    return place.page("overview.html", status=status, form=form, issued=issued, **shown)
+    return place.page(
+        "overview.html", status=status, form=form, issued=issued, once=new_id("key"), **shown
+    )
 
 
 async def _numbers(place: Place) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 from litestar import Response, get, post
@@ -9,6 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from libs.common.errors import InvalidInput
+from libs.common.ids import new_id
 from services.accounts.domain.audit import Actor
 from services.accounts.domain.errors import InvalidName
 from services.accounts.domain.projects import WholeSettings
@@ -33,7 +35,7 @@ def _all(desk: Desk) -> list[HTTPRouteHandler]:
         visit = await desk.enter(request)
         owned = await projects.list_of(visit.ports, visit.person.account_id)
         notice = request.query_params.get("done", "")
-        rest = f"?done={notice}" if notice.replace("-", "").isalpha() else ""
+        rest = f"?done={notice}" if notice.isascii() and notice.replace("-", "").isalpha() else ""
         only = owned[0].id if len(owned) == 1 else None
         return visit.go(f"/projects/{only}{rest}" if only else f"/projects{rest}")
 
@@ -48,7 +50,9 @@ def _all(desk: Desk) -> list[HTTPRouteHandler]:
         async def act(form: Form) -> Response[bytes]:
             actor = Actor(visit.person.id, visit.browser.network)
             account_id = visit.person.account_id
-            made = await projects.create(visit.ports, account_id, form["name"], actor=actor)
+            made = await projects.create(
+                visit.ports, account_id, form["name"], actor=actor, project_id=form["once"]
+            )
             return visit.go(f"/projects/{made.id}")
 
         async def again(form: Form, status: int) -> Response[bytes]:
@@ -61,7 +65,7 @@ def _all(desk: Desk) -> list[HTTPRouteHandler]:
 
 async def _show_all(visit: Visit, form: Form, status: int) -> Response[bytes]:
     owned = await projects.list_of(visit.ports, visit.person.account_id)
-    return visit.page("projects.html", status=status, form=form, projects=owned)
+    return visit.page("projects.html", status=status, form=form, projects=owned, once=new_id("prj"))
 
 
 def _settings(desk: Desk) -> list[HTTPRouteHandler]:
@@ -78,16 +82,9 @@ def _settings(desk: Desk) -> list[HTTPRouteHandler]:
             await projects.replace_settings(desk.ports, project_id, wish, actor=place.actor)
             return place.go("/settings?done=saved")
 
-        return await submit(place.visit, act, _shower(place), _RULES)
+        return await submit(place.visit, act, partial(_show, place), _RULES)
 
     return [show, change]
-
-
-def _shower(place: Place) -> forms.Show:
-    async def again(form: Form, status: int) -> Response[bytes]:
-        return await _show(place, form, status)
-
-    return again
 
 
 async def _show(place: Place, form: Form, status: int) -> Response[bytes]:
@@ -131,7 +128,7 @@ def _states(desk: Desk) -> list[HTTPRouteHandler]:
             await projects.pause(desk.ports, project_id, actor=place.actor)
             return place.go("/settings?done=paused")
 
-        return await submit(place.visit, act, _shower(place))
+        return await submit(place.visit, act, partial(_show, place))
 
     @post("/projects/{project_id:str}/resume")
     async def resume(request: AnyRequest, project_id: FromPath[str]) -> Response[bytes]:
@@ -141,7 +138,7 @@ def _states(desk: Desk) -> list[HTTPRouteHandler]:
             await projects.resume(desk.ports, project_id, actor=place.actor)
             return place.go("/settings?done=resumed")
 
-        return await submit(place.visit, act, _shower(place))
+        return await submit(place.visit, act, partial(_show, place))
 
     @post("/projects/{project_id:str}/erase")
     async def erase(request: AnyRequest, project_id: FromPath[str]) -> Response[bytes]:
@@ -153,6 +150,6 @@ def _states(desk: Desk) -> list[HTTPRouteHandler]:
             await projects.erase(desk.ports, project_id, actor=place.actor, is_sure=True)
             return place.visit.go("/projects?done=removed")
 
-        return await submit(place.visit, act, _shower(place), {InvalidInput: "sure"})
+        return await submit(place.visit, act, partial(_show, place), {InvalidInput: "sure"})
 
     return [pause, resume, erase]

@@ -1,5 +1,6 @@
 """The provider connection: where live requests go, with which key; tried out on a button."""
 
+from functools import partial
 from typing import Final
 
 from litestar import Response, get, post
@@ -40,7 +41,7 @@ def routes(desk: Desk) -> list[HTTPRouteHandler]:
             await connections.put(desk.ports, wish, actor=place.actor)
             return place.go("/provider?done=saved")
 
-        return await submit(place.visit, act, _shower(place), _RULES)
+        return await submit(place.visit, act, partial(_show, place), _RULES)
 
     return [show, put, *_changes(desk)]
 
@@ -54,7 +55,7 @@ def _changes(desk: Desk) -> list[HTTPRouteHandler]:
             tested = await connections.test(desk.ports, project_id, actor=place.actor)
             return await _show(place, EMPTY, 200, tested)
 
-        return await submit(place.visit, act, _shower(place))
+        return await submit(place.visit, act, partial(_show, place))
 
     @post("/projects/{project_id:str}/provider/remove")
     async def remove(request: AnyRequest, project_id: FromPath[str]) -> Response[bytes]:
@@ -64,16 +65,9 @@ def _changes(desk: Desk) -> list[HTTPRouteHandler]:
             await connections.remove(desk.ports, project_id, actor=place.actor)
             return place.go("/provider?done=removed")
 
-        return await submit(place.visit, act, _shower(place))
+        return await submit(place.visit, act, partial(_show, place))
 
     return [try_out, remove]
-
-
-def _shower(place: Place) -> forms.Show:
-    async def again(form: Form, status: int) -> Response[bytes]:
-        return await _show(place, form, status)
-
-    return again
 
 
 async def _show(

@@ -1,6 +1,7 @@
 """Requests: the live list with its filters, and the page of one with its timeline."""
 
 import json
+from functools import partial
 from typing import Any, Final, get_args
 
 import msgspec
@@ -112,7 +113,7 @@ def _one(desk: Desk) -> list[HTTPRouteHandler]:
             content = await overseeing.reveal(desk.ports, place.project, request_id, place.actor)
             return await _show(place, request_id, EMPTY, 200, content)
 
-        return await submit(place.visit, act, _shower(place, request_id))
+        return await submit(place.visit, act, partial(_show, place, request_id))
 
     return [show, show_live, reveal]
 
@@ -130,7 +131,7 @@ def _changes(desk: Desk) -> list[HTTPRouteHandler]:
             await overseeing.cancel(desk.ports, place.project, request_id, place.actor)
             return place.go(f"/requests/{request_id}?done=cancelled")
 
-        return await submit(place.visit, act, _shower(place, request_id))
+        return await submit(place.visit, act, partial(_show, place, request_id))
 
     @post(path + "/retry")
     async def retry(
@@ -142,16 +143,9 @@ def _changes(desk: Desk) -> list[HTTPRouteHandler]:
             made = await overseeing.retry(desk.ports, place.project, request_id, place.actor)
             return place.go(f"/requests/{made}?done=retried")
 
-        return await submit(place.visit, act, _shower(place, request_id))
+        return await submit(place.visit, act, partial(_show, place, request_id))
 
     return [cancel, retry]
-
-
-def _shower(place: Place, request_id: str) -> Any:
-    async def again(form: Form, status: int) -> Response[bytes]:
-        return await _show(place, request_id, form, status)
-
-    return again
 
 
 async def _show(

@@ -172,8 +172,9 @@ def safe_next(text: str) -> str:
 
     Browsers take two slashes, a backslash or control characters for another site's address.
     """
-    is_ours = text.startswith("/") and text[1:2] not in {"/", "\\"} and text.isprintable()
-    return text if is_ours and "\\" not in text else "/"
+    is_ours = text.startswith("/") and not text.startswith("//") and "\\" not in text
+    # A header holds no other characters; what a browser sends is percent-encoded.
+    return text if is_ours and text.isascii() and text.isprintable() else "/"
 
 
 def log_in_path(request: AnyRequest) -> str:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import and_, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.accounts.domain.errors import ApiKeyNotFound
@@ -40,6 +41,12 @@ class ApiKeyRepository:
         """Insert it."""
         self._tx.add(key)
         await self._tx.flush()
+
+    async def add_once(self, key: ApiKey) -> bool:
+        """Insert it, unless there is one with its id. Whether it was added."""
+        values = {column.name: getattr(key, column.name) for column in ApiKey.__table__.columns}
+        added = insert(ApiKey).values(values).on_conflict_do_nothing(index_elements=[ApiKey.id])
+        return (await self._tx.scalars(added.returning(ApiKey.id))).first() is not None
 
     async def get(self, key_id: str) -> ApiKey:
         """The key. Raises ApiKeyNotFound."""

@@ -64,6 +64,10 @@ class ProjectRepository:
         )
         return (await self._tx.scalars(query)).first()
 
+    async def is_known(self, project_id: str) -> bool:
+        """Whether there is, or was, a project with this id."""
+        return await self._tx.get(Project, project_id) is not None
+
     async def list_of(self, account_id: str) -> list[Project]:
         """The account's projects, oldest first."""
         query = select(Project).where(Project.account_id == account_id).order_by(Project.id)

@@ -7,9 +7,9 @@ import msgspec
 from libs.common.contracts.accounts import signing_secret_context
 from libs.common.crypto import issue_api_key, issue_signing_secret
 from libs.common.database import Transaction
-from libs.common.ids import new_id
 from services.accounts.domain.audit import Actor, Change, Entry
-from services.accounts.domain.errors import ApiKeyEnded, NotVerified
+from services.accounts.domain.errors import AlreadySent, ApiKeyEnded, NotVerified
+from services.accounts.domain.forms import id_for
 from services.accounts.domain.keys import (
     SHOWN_END,
     SHOWN_PREFIX,
@@ -43,8 +43,8 @@ class IssuedKey(msgspec.Struct, frozen=True):
 async def issue(ports: Ports, wish: NewKey, *, actor: Actor) -> IssuedKey:
     """Make a key, and tell its owner by mail.
 
-    Raises ProjectNotFound, InvalidName, InvalidExpiry, and NotVerified for a live key of somebody
-    whose address is not proven; accounts that the operator opened have nobody.
+    Raises ProjectNotFound, InvalidName, InvalidExpiry, AlreadySent, and NotVerified for a live key
+    of somebody whose address is not proven; accounts that the operator opened have nobody.
     """
     now = ports.clock.now()
     key, issued = _new_key(ports, wish, now)
@@ -53,7 +53,11 @@ async def issue(ports: Ports, wish: NewKey, *, actor: Actor) -> IssuedKey:
         owner = await PeopleRepository(tx).find_of(project.account_id)
         if key.mode == "live" and owner is not None and owner.verified_at is None:
             raise NotVerified("Verify your e-mail address first. Until then there are test keys.")
-        await ApiKeyRepository(tx).add(key)
+        if not await ApiKeyRepository(tx).add_once(key):
+            raise AlreadySent(
+                "This form was sent twice. The key was made and shown the first time: it is in the"
+                " list. If you do not have it, revoke it and make another one."
+            )
         _tell_owner(ports, tx, owner, key, project)
         entry = _entry(Change.API_KEY_ISSUED, key, project.account_id, actor)
         AuditRepository(tx).add(entry, at=now)
@@ -113,7 +117,7 @@ def _new_key(ports: Ports, wish: NewKey, now: datetime) -> tuple[ApiKey, IssuedK
     """The row, and what is shown once."""
     life, text = check_life(wish.life), issue_api_key(wish.mode)
     is_signed = wish.purpose is Purpose.SIGNED
-    issued = IssuedKey(new_id("key"), text, issue_signing_secret() if is_signed else None)
+    issued = IssuedKey(id_for("key", wish.id), text, issue_signing_secret() if is_signed else None)
     key = ApiKey(
         id=issued.id,
         project_id=wish.project_id,

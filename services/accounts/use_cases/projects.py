@@ -10,9 +10,9 @@ from libs.common.contracts.accounts import (
     ProjectResumed,
     ProjectStandingAnswer,
 )
-from libs.common.ids import new_id
 from services.accounts.domain.audit import Actor, Change, Entry
-from services.accounts.domain.errors import ErasureNotConfirmed, TooManyProjects
+from services.accounts.domain.errors import AlreadySent, ErasureNotConfirmed, TooManyProjects
+from services.accounts.domain.forms import id_for
 from services.accounts.domain.names import check_name
 from services.accounts.domain.plans import PROJECTS, PlanName
 from services.accounts.domain.projects import (
@@ -32,15 +32,17 @@ from services.accounts.repositories.projects import ProjectRepository
 from services.accounts.use_cases import data_keys
 
 
-async def create(ports: Ports, account_id: str, name: str, *, actor: Actor) -> Project:
-    """Make a project that follows its account's limits.
+async def create(
+    ports: Ports, account_id: str, name: str, *, actor: Actor, project_id: str = ""
+) -> Project:
+    """Make a project that follows its account's limits. `project_id`: see `domain.forms.id_for`.
 
-    Raises AccountNotFound, InvalidName, TooManyProjects; AccountLeaving where the account is about
-    to be deleted.
+    Raises AccountNotFound, InvalidName, TooManyProjects, AlreadySent; AccountLeaving where the
+    account is about to be deleted.
     """
     now = ports.clock.now()
     project = Project(
-        id=new_id("prj"),
+        id=id_for("prj", project_id),
         account_id=account_id,
         name=check_name(name),
         is_paused=False,
@@ -50,6 +52,8 @@ async def create(ports: Ports, account_id: str, name: str, *, actor: Actor) -> P
     )
     async with ports.db.transaction() as tx:
         account = await AccountRepository(tx).hold(account_id)
+        if await ProjectRepository(tx).is_known(project.id):
+            raise AlreadySent("This form was sent twice. The project was made the first time.")
         _check_room(account, await ProjectRepository(tx).list_living(account_id))
         await ProjectRepository(tx).add(project)
         await DataKeyRepository(tx).add(data_keys.new(ports, project.id, now))

@@ -97,8 +97,9 @@ async def test_a_log_in_makes_a_new_session_and_a_log_out_ends_it(
         "/\\evil.example",
         "/\t/evil.example",
         "javascript:1",
+        "/\u65e5\u672c",
     ],
-    ids=["other site", "two slashes", "backslash", "tab", "script"],
+    ids=["other site", "two slashes", "backslash", "tab", "script", "no header holds it"],
 )
 async def test_a_log_in_leads_to_no_other_site(browser: Browser, target: str) -> None:
     await sign_up(browser)

@@ -1,5 +1,6 @@
 """A project's pages: settings, keys, provider, requests, numbers."""
 
+import asyncio
 import re
 from datetime import timedelta
 
@@ -86,6 +87,42 @@ async def test_a_key_is_made_rotated_and_revoked(ada: Browser, home: str) -> Non
     gone = await ada.send(rotated, revoke)
     assert "revoked" in gone.text
     assert (await ada.post(revoke, rotated.form(revoke).fields)).status == 200
+
+
+async def test_a_form_that_is_sent_twice_makes_one_key_and_says_where_it_is(
+    ada: Browser, home: str
+) -> None:
+    page = await ada.get(f"{home}/keys")
+    sent = {**page.form(f"{home}/keys").fields, "name": "Import"}
+    first, second = await asyncio.gather(*(ada.post(f"{home}/keys", sent) for _ in range(2)))
+
+    assert sorted(page.status for page in (first, second)) == [200, 409]
+    refused = first if first.status == 409 else second
+    assert "sent twice" in refused.text
+    assert not re.search(r"reqrun_test_\w{8,}", refused.html)
+    assert len(re.findall("reqrun_test_…", (await ada.get(f"{home}/keys")).text)) == 1
+    again = await ada.send(refused, f"{home}/keys", name="Another")
+    assert again.status == 200
+
+
+async def test_a_quick_start_and_a_project_are_made_once(ada: Browser, home: str) -> None:
+    page = await ada.get(home)
+    fields = page.form(f"{home}/quick-start").fields
+    tries = [await ada.post(f"{home}/quick-start?mode=test", fields) for _ in range(2)]
+    assert [page.status for page in tries] == [200, 409]
+
+    fields = (await ada.get("/projects")).form("/projects").fields | {"name": "Twice"}
+    tries = list(await asyncio.gather(*(ada.post("/projects", fields) for _ in range(2))))
+    assert sorted(page.status for page in tries) == [200, 409]
+    assert (await ada.get("/projects")).text.count("Twice") == 1
+
+
+@pytest.mark.parametrize("once", ["x", "key_", "prj_\x00"], ids=["word", "prefix", "nul"])
+async def test_an_id_that_no_page_made_is_refused(ada: Browser, home: str, once: str) -> None:
+    for path in (f"{home}/keys", "/projects"):
+        page = await ada.get(path)
+        sent = await ada.post(path, {**page.form(path).fields, "name": "x", "once": once})
+        assert sent.status == 400, path
 
 
 @pytest.mark.parametrize(
