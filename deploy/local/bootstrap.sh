@@ -1,7 +1,7 @@
 #!/bin/sh
 # What must be there before any of our Python runs: the three servers' packages and the virtual
 # environment, made from the lock and nothing else. Quick and silent when all of it is there.
-# `bootstrap.sh tests` wants what only tests need on top: a browser.
+# `bootstrap.sh tests` wants what only tests need on top: a browser, and promtool.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -64,6 +64,7 @@ ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || has postgres || want po
 has redis-server || want redis-server
 if [ "${1:-}" = tests ]; then
     has chromium || has chromium-browser || has google-chrome || want chromium
+    has promtool || want prometheus # its server is never started
 fi
 [ -z "$missing" ] || install_packages
 
