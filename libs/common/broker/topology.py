@@ -25,6 +25,7 @@ EXECUTOR_PROJECTS: Final = "executor.projects"
 EXECUTOR_ACCOUNTS: Final = "executor.accounts"
 BILLING_REQUESTS: Final = "billing.requests"
 BILLING_ACCOUNTS: Final = "billing.accounts"
+ACCOUNTS_BILLING: Final = "accounts.billing"
 
 # Hints are acked as soon as their claim has committed, so fifty deliveries without an ack mean that
 # the hint kills who takes it. The row behind it goes on: the dispatcher looks at rows.
@@ -99,6 +100,12 @@ QUEUES: Final = (
         _EVENT_DELIVERIES,
     ),
     Queue(BILLING_REQUESTS, EVENTS, ("requests.finished",), _EVENT_DELIVERIES),
+    Queue(
+        ACCOUNTS_BILLING,
+        EVENTS,
+        ("plan.changed", "usage.threshold_reached", "payment.failed", "subscription.ended"),
+        _EVENT_DELIVERIES,
+    ),
     Queue(BILLING_ACCOUNTS, EVENTS, ("account.created", "account.deleted"), _EVENT_DELIVERIES),
 )
 

@@ -66,7 +66,8 @@ class RabbitMQConsumer:
         # Deliveries arrive while a session is still being prepared, so look once it is open.
         self._link: Link[_Session] = Link(
             url,
-            name=f"{name} consumer",
+            name=name,
+            kind="consumer",
             prepare=self._prepare,
             on_session=self._arrived.set,
         )
@@ -196,7 +197,7 @@ class RabbitMQConsumer:
             if now_seen != seen or not all(i.is_empty for i in session.intakes.values()):
                 idle_since, seen = time.monotonic(), now_seen
             elif time.monotonic() - idle_since > IDLE_SECONDS:
-                self._link.end_session()
+                self._link.renew_session()
                 continue
             if await _is_consuming(session):
                 continue

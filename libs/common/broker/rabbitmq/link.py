@@ -22,10 +22,16 @@ log = logs.get(__name__)
 BROKER_CONNECTED: Final = "broker_connected"
 BROKER_CONNECTION_FAILED: Final = "broker_connection_failed"
 BROKER_CONNECTION_ENDED: Final = "broker_connection_ended"
+BROKER_CONNECTION_RENEWED: Final = "broker_connection_renewed"
 BROKER_TOPOLOGY_DRIFTED: Final = "broker_topology_drifted"
 """Something is declared in another way; the reason names it. Nothing is sent or read until then."""
 
 SESSIONS: Final = Counter("reqrun_broker_sessions_total", "Broker sessions opened", ["link"])
+ENDED: Final = Counter(
+    "reqrun_broker_sessions_ended_total",
+    "Broker sessions that ended: lost, or renewed because they were idle",
+    ["link", "why"],
+)
 
 # Seconds. The library gives up on a silent connection after three heartbeats and a bit.
 _HEARTBEAT: Final = 10
@@ -69,15 +75,21 @@ class Link(Generic[Session]):
         url: Secret,
         *,
         name: str,
+        kind: str,
         prepare: Callable[[AbstractConnection, End], Awaitable[Session]],
         on_session: Callable[[], None] = lambda: None,
     ) -> None:
-        """`name` is shown in RabbitMQ's list of connections. `on_session`: a new one is open."""
-        self._url, self._name, self._prepare = url, name, prepare
+        """`name` and `kind` are shown in RabbitMQ's list of connections, `kind` in metrics.
+
+        `on_session`: a new one is open.
+        """
+        self._url, self._name, self._prepare = url, f"{name} {kind}", prepare
+        self._sessions = SESSIONS.labels(kind)
+        self._lost, self._renewed = ENDED.labels(kind, "lost"), ENDED.labels(kind, "renewed")
         self._on_session = on_session
         self._session: Session | None = None
         self._ended = asyncio.Event()
-        self._is_closing = False
+        self._is_renewing = self._is_closing = False
         self._keeper: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -88,6 +100,11 @@ class Link(Generic[Session]):
 
     def end_session(self) -> None:
         """The session is of no use any more; a new one is opened."""
+        self._ended.set()
+
+    def renew_session(self) -> None:
+        """As `end_session`, with nothing wrong: nobody need hear of it."""
+        self._is_renewing = True
         self._ended.set()
 
     async def __aenter__(self) -> Self:
@@ -114,12 +131,21 @@ class Link(Generic[Session]):
             try:
                 await self._live_one_session()
                 pauses = growing(_FIRST_PAUSE, _LONGEST_PAUSE)
-                log.warning(BROKER_CONNECTION_ENDED, channel=self._name)
+                self._note_end()
             except ChannelPreconditionFailed as drift:  # only an operator can mend that
                 log.error(BROKER_TOPOLOGY_DRIFTED, channel=self._name, reason=str(drift))  # noqa: TRY400  # a trace would say nothing more
             except Exception as error:  # whatever it was, the next try may succeed
+                self._is_renewing = False
                 log.warning(BROKER_CONNECTION_FAILED, channel=self._name, exc_info=error)
             await asyncio.sleep(next(pauses))
+
+    def _note_end(self) -> None:
+        if self._is_renewing:
+            self._renewed.inc()
+            log.debug(BROKER_CONNECTION_RENEWED, channel=self._name)
+        else:
+            self._lost.inc()
+            log.warning(BROKER_CONNECTION_ENDED, channel=self._name)
 
     async def _live_one_session(self) -> None:
         connection = await aio_pika.connect(
@@ -140,8 +166,10 @@ class Link(Generic[Session]):
                 # cancellation that comes in the moment of its success (github.com/python/cpython
                 # issue 86296).
                 raise asyncio.CancelledError
-            SESSIONS.labels(self._name).inc()
-            log.info(BROKER_CONNECTED, channel=self._name)
+            self._sessions.inc()
+            tell = log.debug if self._is_renewing else log.info
+            tell(BROKER_CONNECTED, channel=self._name)
+            self._is_renewing = False
             self._on_session()
             await ended.wait()
         finally:

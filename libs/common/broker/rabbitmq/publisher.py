@@ -67,7 +67,7 @@ class RabbitMQPublisher:
         self._has_been_open = False
         self._declaring: asyncio.Task[None] | None = None
         self._link = Link(
-            url, name=f"{name} publisher", prepare=_prepare, on_session=self._note_session
+            url, name=name, kind="publisher", prepare=_prepare, on_session=self._note_session
         )
 
     async def __aenter__(self) -> Self:
