@@ -16,11 +16,11 @@ from libs.common.contracts.gateway import (
     RequestsAnswer,
     RequestsQuestion,
 )
+from libs.common.contracts.plans import PlanName
 from libs.common.contracts.stats import StatsAnswer, StatsQuestion
 from libs.common.crypto import PublicSealingKey
 from libs.common.database import Database
 from services.accounts.domain.letters import Envelope, WriteLetter
-from services.accounts.domain.plans import PlanName
 
 
 class Requests(Protocol):

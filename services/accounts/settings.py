@@ -7,11 +7,11 @@ from typing import Final, Literal
 
 import msgspec
 
+from libs.common.contracts.plans import PlanName
 from libs.common.crypto import PublicSealingKey
 from libs.common.settings import Secret, SettingsError
 from libs.common.tokens import PublicServiceKey
 from services.accounts.domain.contacts import Contacts
-from services.accounts.domain.plans import PlanName
 
 PEPPER_BYTES: Final = 32
 

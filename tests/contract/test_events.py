@@ -1,6 +1,6 @@
 """Every event's bytes, held to a golden file; every event has a reader; tolerant reading."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import msgspec
@@ -15,6 +15,12 @@ from libs.common.contracts.accounts import (
     ProjectPaused,
     ProjectResumed,
 )
+from libs.common.contracts.billing import (
+    PaymentFailed,
+    PlanChanged,
+    SubscriptionEnded,
+    UsageThresholdReached,
+)
 from libs.common.contracts.event import Event, decoder, encode, routing_key
 from libs.common.contracts.executor import (
     FinishedRequest,
@@ -22,11 +28,39 @@ from libs.common.contracts.executor import (
     TokenUsage,
     join_finished,
 )
+from libs.common.contracts.plans import PlanName
 
 GOLDEN = Path(__file__).parent / "golden"
 
 EVENTS: tuple[Event, ...] = (
-    AccountCreated(account_id="acc_01jd0000000000000000000000"),
+    AccountCreated(account_id="acc_01jd0000000000000000000000", plan="free"),
+    PlanChanged(
+        account_id="acc_01jd0000000000000000000000",
+        plan=PlanName.PRO,
+        anchor_day=23,
+        version=2,
+    ),
+    UsageThresholdReached(
+        account_id="acc_01jd0000000000000000000000",
+        percent=80,
+        period=date(2026, 11, 23),
+        resets_on=date(2026, 12, 23),
+        used=80_000,
+        allowed=100_000,
+    ),
+    PaymentFailed(
+        account_id="acc_01jd0000000000000000000000",
+        transaction_id="txn_01jd0000000000000000000000",
+        amount=4900,
+        currency="EUR",
+        grace_ends_at=datetime(2026, 11, 30, 12, 0, 0, tzinfo=UTC),
+    ),
+    SubscriptionEnded(
+        account_id="acc_01jd0000000000000000000000",
+        subscription_id="sub_01jd0000000000000000000000",
+        ended_plan=PlanName.PRO,
+        plan=PlanName.FREE,
+    ),
     AccountDeletionStarted(
         account_id="acc_01jd0000000000000000000000",
         project_ids=("prj_01jd0000000000000000000000", "prj_01jd0000000000000000000001"),

@@ -16,9 +16,13 @@ OnUnknownOutcome = Literal["retry", "fail"]
 
 
 class AccountCreated(Event, frozen=True, kw_only=True, tag="account.created"):
-    """Somebody has an account; billing opens its books."""
+    """Somebody has an account; billing opens its books.
+
+    `plan`: what it starts on, and falls back to where nothing is bought (a `PlanName`).
+    """
 
     account_id: str
+    plan: str = "operator"
 
 
 class AccountDeletionStarted(Event, frozen=True, kw_only=True, tag="account.deletion_started"):
@@ -77,6 +81,7 @@ class KeyContext(msgspec.Struct, frozen=True, kw_only=True):
     follows a call whose outcome nobody knows. `retention_seconds`: how long bodies are kept,
     `metadata_retention_seconds`: what happened to requests. Sealed values open only in the data
     plane. `allowed_addresses`: networks (CIDR) that calls may come from; none means all.
+    `anchor_day`: see libs/common/periods.py, of the monthly limit.
     """
 
     digest: str
@@ -95,6 +100,7 @@ class KeyContext(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits
     allowed_addresses: tuple[str, ...] = ()
     metadata_retention_seconds: int = 30 * 86_400
+    anchor_day: int = 1
 
 
 class KeyDigests(msgspec.Struct, frozen=True):

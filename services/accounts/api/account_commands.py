@@ -5,9 +5,9 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from libs.common.commands import Argument, Command
+from libs.common.contracts.plans import PlanName
 from services.accounts.api import views
 from services.accounts.domain.audit import OPERATOR
-from services.accounts.domain.plans import PlanName
 from services.accounts.ports import Ports
 from services.accounts.use_cases import abuse, accounts, policy, standing
 from services.accounts.use_cases.policy import Announcement

@@ -10,12 +10,12 @@ import msgspec
 from libs.common import commands
 from libs.common.commands import Argument, Command
 from libs.common.contracts.accounts import OnUnknownOutcome
+from libs.common.contracts.plans import PlanName
 from libs.common.settings import Secret
 from services.accounts.api import account_commands, support_commands, views
 from services.accounts.domain.audit import OPERATOR
 from services.accounts.domain.errors import SealsBroken
 from services.accounts.domain.keys import Mode, NewKey, Purpose
-from services.accounts.domain.plans import PlanName
 from services.accounts.domain.projects import ProjectSettings
 from services.accounts.ports import Ports
 from services.accounts.use_cases import accounts, connections, demo, keys, projects, resealing

@@ -6,11 +6,11 @@ import msgspec
 
 from libs.common import outbox
 from libs.common.contracts.accounts import AccountCreated
+from libs.common.contracts.plans import PLANS, PlanName
 from libs.common.database import Transaction
 from libs.common.ids import new_id
 from services.accounts.domain.audit import Actor, Change, Entry
 from services.accounts.domain.names import check_name
-from services.accounts.domain.plans import PLANS, PlanName
 from services.accounts.models import (
     Account,
     ApiKey,

@@ -4,11 +4,11 @@ from typing import Final
 
 import msgspec
 
+from libs.common.contracts.plans import PlanName
 from libs.common.settings import Secret
 from services.accounts.domain.audit import OPERATOR
 from services.accounts.domain.errors import DemoExists, DemoForbidden
 from services.accounts.domain.keys import Mode, NewKey, Purpose
-from services.accounts.domain.plans import PlanName
 from services.accounts.models import Project
 from services.accounts.ports import Ports
 from services.accounts.use_cases import accounts, connections, keys, projects

@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+import msgspec
+
 from libs.common.contracts.accounts import MAX_DIGESTS, KeyContext, KeyDigests, Limits
+from libs.common.contracts.plans import PLANS, Plan, PlanName
 from services.accounts.domain.keys import parse_digests
-from services.accounts.domain.plans import Plan, ProjectLimits, effective
+from services.accounts.domain.plans import ProjectLimits, effective
 from services.accounts.models import Account, ApiKey
 from services.accounts.ports import Ports
 from services.accounts.repositories.keys import ApiKeyRepository, HeldKey, Renewal
@@ -105,10 +108,11 @@ def _plan_of(account: Account) -> Plan:
         running=account.running,
         body_bytes=account.body_bytes,
     )
-    return Plan(
-        limits,
-        timedelta(seconds=account.retention_seconds),
-        timedelta(seconds=account.metadata_seconds),
+    return msgspec.structs.replace(
+        PLANS[PlanName(account.plan)],
+        limits=limits,
+        retention=timedelta(seconds=account.retention_seconds),
+        metadata=timedelta(seconds=account.metadata_seconds),
     )
 
 

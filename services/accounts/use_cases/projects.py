@@ -10,11 +10,11 @@ from libs.common.contracts.accounts import (
     ProjectResumed,
     ProjectStandingAnswer,
 )
+from libs.common.contracts.plans import PLANS, PlanName
 from services.accounts.domain.audit import Actor, Change, Entry
 from services.accounts.domain.errors import AlreadySent, ErasureNotConfirmed, TooManyProjects
 from services.accounts.domain.forms import id_for
 from services.accounts.domain.names import check_name
-from services.accounts.domain.plans import PROJECTS, PlanName
 from services.accounts.domain.projects import (
     ProjectSettings,
     WholeSettings,
@@ -164,7 +164,7 @@ async def erase(ports: Ports, project_id: str, *, actor: Actor, is_sure: bool) -
 
 
 def _check_room(account: Account, living: Sequence[Project]) -> None:
-    if len(living) >= PROJECTS[PlanName(account.plan)]:
+    if len(living) >= PLANS[PlanName(account.plan)].projects:
         raise TooManyProjects(
             "Your plan has no room for another project. Erase one, or take a larger plan."
         )

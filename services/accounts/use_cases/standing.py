@@ -5,10 +5,10 @@ Nothing is told by event: gateways ask what a key may do every few seconds.
 
 from typing import Final
 
+from libs.common.contracts.plans import PlanName
 from services.accounts.domain.audit import Actor, Change, Entry
 from services.accounts.domain.emails import check_email
 from services.accounts.domain.errors import InvalidReason, PersonNotFound
-from services.accounts.domain.plans import PlanName
 from services.accounts.models import Account, Person
 from services.accounts.ports import Ports
 from services.accounts.repositories.accounts import AccountRepository

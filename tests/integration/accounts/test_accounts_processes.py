@@ -11,10 +11,10 @@ from libs.common.broker.topology import BILLING_ACCOUNTS
 from libs.common.clock import SystemClock
 from libs.common.contracts.accounts import RESOLVE_KEYS_PATH, AccountCreated
 from libs.common.contracts.event import encode
+from libs.common.contracts.plans import PlanName
 from libs.common.settings import PREFIX
 from services.accounts.domain.audit import OPERATOR
 from services.accounts.domain.errors import InvalidName
-from services.accounts.domain.plans import PlanName
 from services.accounts.ports import Ports
 from services.accounts.settings import Settings
 from services.accounts.use_cases import accounts

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
+from libs.common.contracts.plans import PlanName
 from services.accounts.domain.audit import OPERATOR, Actor, Change, Entry, Filter, Group
 from services.accounts.domain.errors import TooManyTries, WrongPassword
 from services.accounts.domain.keys import NewKey, Purpose
-from services.accounts.domain.plans import PlanName
 from services.accounts.models import AuditEvent
 from services.accounts.ports import Ports
 from services.accounts.use_cases import accounts, audit, keys, projects, sessions, standing

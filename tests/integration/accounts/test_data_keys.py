@@ -7,11 +7,11 @@ from sqlalchemy import delete, func, select, update
 
 from libs.common.content import DataKey
 from libs.common.contracts.accounts import KeyDigests, data_key_context
+from libs.common.contracts.plans import PlanName
 from libs.common.crypto import SealBroken, SealingKey, SealingKeyring
 from services.accounts.domain.audit import OPERATOR
 from services.accounts.domain.errors import ProjectNotFound
 from services.accounts.domain.keys import NewKey
-from services.accounts.domain.plans import PlanName
 from services.accounts.models import Project, SealedDataKey
 from services.accounts.ports import Ports
 from services.accounts.use_cases import accounts, connections, key_contexts, keys, projects

@@ -19,12 +19,12 @@ from libs.common.contracts.accounts import (
     project_standing_path,
     provider_connection_path,
 )
+from libs.common.contracts.plans import PlanName
 from libs.common.crypto import SealingKey, SealingKeyring
 from libs.common.settings import Secret
 from services.accounts import app
 from services.accounts.domain.audit import OPERATOR
 from services.accounts.domain.keys import NewKey
-from services.accounts.domain.plans import PlanName
 from services.accounts.models import Project
 from services.accounts.ports import Ports
 from services.accounts.settings import Settings

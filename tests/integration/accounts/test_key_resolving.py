@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import Engine, event, update
 
 from libs.common.contracts.accounts import KeyContext, KeyDigests, Limits
+from libs.common.contracts.plans import PlanName
 from services.accounts.domain.audit import OPERATOR
 from services.accounts.domain.errors import ApiKeyNotFound, InvalidDigests, ProjectNotFound
 from services.accounts.domain.keys import Mode, NewKey, Purpose
-from services.accounts.domain.plans import PlanName
 from services.accounts.models import Account, ApiKey, Project
 from services.accounts.ports import Ports
 from services.accounts.use_cases import accounts, key_contexts, keys, projects

@@ -9,11 +9,11 @@ import pytest
 
 from libs.common import crypto
 from libs.common.contracts.accounts import KeyContext, KeyDigests, signing_secret_context
+from libs.common.contracts.plans import PlanName
 from libs.common.crypto import SealBroken, SealingKey, SealingKeyring
 from services.accounts.domain.audit import OPERATOR
 from services.accounts.domain.errors import ApiKeyEnded, ApiKeyNotFound, InvalidOverlap
 from services.accounts.domain.keys import NewKey, Purpose
-from services.accounts.domain.plans import PlanName
 from services.accounts.models import ApiKey, Project
 from services.accounts.ports import Ports
 from services.accounts.use_cases import accounts, key_contexts, keys, projects

@@ -11,11 +11,11 @@ from deploy.keys.findings import Finding
 from deploy.keys.folder import KeysRefused
 from deploy.keys.material import Material
 from libs.common import crypto
+from libs.common.contracts.plans import PlanName
 from libs.common.crypto import PublicSealingKey
 from libs.common.settings import Secret
 from services.accounts.domain.audit import OPERATOR
 from services.accounts.domain.keys import NewKey, Purpose
-from services.accounts.domain.plans import PlanName
 from services.accounts.ports import Ports
 from services.accounts.use_cases import accounts, connections, keys, projects
 from services.accounts.use_cases.connections import NewConnection

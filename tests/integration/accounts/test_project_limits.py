@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from libs.common.contracts.plans import PlanName
 from services.accounts.domain.audit import OPERATOR
 from services.accounts.domain.errors import TooManyProjects
-from services.accounts.domain.plans import PlanName
 from services.accounts.ports import Ports
 from services.accounts.use_cases import accounts, projects, standing
 

@@ -13,12 +13,12 @@ from libs.common.contracts.accounts import (
     ProjectResumed,
 )
 from libs.common.contracts.event import encode
+from libs.common.contracts.plans import PlanName
 from libs.common.outbox import OUTBOX
 from libs.common.settings import Secret
 from services.accounts.domain.audit import OPERATOR
 from services.accounts.domain.errors import ErasureNotConfirmed, ProjectNotFound
 from services.accounts.domain.keys import NewKey
-from services.accounts.domain.plans import PlanName
 from services.accounts.domain.projects import ProjectSettings
 from services.accounts.models import ApiKey, Project, ProviderConnection, SealedDataKey
 from services.accounts.ports import Ports

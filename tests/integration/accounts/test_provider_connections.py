@@ -3,12 +3,12 @@
 import pytest
 
 from libs.common.contracts.accounts import SealedConnection, provider_key_context
+from libs.common.contracts.plans import PlanName
 from libs.common.crypto import SealBroken, SealingKey, SealingKeyring
 from libs.common.settings import Secret
 from services.accounts.domain.audit import OPERATOR
 from services.accounts.domain.errors import InvalidBaseUrl, InvalidProviderKey, ProjectNotFound
 from services.accounts.domain.keys import NewKey
-from services.accounts.domain.plans import PlanName
 from services.accounts.models import Project
 from services.accounts.ports import Ports
 from services.accounts.settings import Settings

@@ -11,12 +11,12 @@ from libs.common.contracts.accounts import (
     provider_key_context,
     signing_secret_context,
 )
+from libs.common.contracts.plans import PlanName
 from libs.common.crypto import KEY_ID_BYTES, SealingKey, SealingKeyring
 from libs.common.settings import Secret
 from services.accounts.domain.audit import OPERATOR
 from services.accounts.domain.errors import InvalidSealingKeys
 from services.accounts.domain.keys import NewKey, Purpose
-from services.accounts.domain.plans import PlanName
 from services.accounts.ports import Ports
 from services.accounts.repositories.seals import SealKind, SealRepository
 from services.accounts.use_cases import accounts, connections, keys, projects, resealing

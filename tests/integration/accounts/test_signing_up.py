@@ -7,12 +7,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
+from libs.common.contracts.plans import PlanName
 from services.accounts.domain import passwords, throttles
 from services.accounts.domain.audit import OPERATOR
 from services.accounts.domain.emails import Email
 from services.accounts.domain.errors import FieldErrors, LinkEnded, NotVerified, TooManyTries
 from services.accounts.domain.keys import Mode, NewKey
-from services.accounts.domain.plans import PlanName
 from services.accounts.models import Account, Link, Person
 from services.accounts.ports import Ports
 from services.accounts.use_cases import accounts, keys, projects, sign_up, tries

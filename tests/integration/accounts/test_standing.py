@@ -3,10 +3,10 @@
 import pytest
 
 from libs.common.contracts.accounts import KeyContext, KeyDigests
+from libs.common.contracts.plans import PLANS, PlanName
 from services.accounts.domain.audit import OPERATOR, Filter, Group
 from services.accounts.domain.errors import AccountNotFound, InvalidReason
 from services.accounts.domain.keys import NewKey, Purpose
-from services.accounts.domain.plans import PLANS, PlanName
 from services.accounts.models import Project
 from services.accounts.ports import Ports
 from services.accounts.use_cases import accounts, audit, key_contexts, keys, projects, standing

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from libs.common.contracts.accounts import Limits
-from services.accounts.domain.plans import PLANS, PlanName, ProjectLimits, effective
+from libs.common.contracts.plans import PLANS, PlanName
+from services.accounts.domain.plans import ProjectLimits, effective
 
 
 def test_free_is_small_and_operators_meet_no_limit() -> None:

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from libs.common import outbox, retention
+from libs.common.contracts.plans import PLANS, PlanName
 from libs.ledger import accept, roll_up
 from services.accounts.domain import tokens
-from services.accounts.domain.plans import PLANS, PlanName
 
 
 def test_windows_that_others_name_too_are_the_same() -> None:

@@ -1,54 +1,11 @@
-"""The tables of database `billing`. Columns and constraints, no behaviour.
-
-`migrations/` makes them; a test holds the two together.
-"""
+"""What was used."""
 
 from datetime import date, datetime
 
-from sqlalchemy import (
-    BigInteger,
-    CheckConstraint,
-    Date,
-    DateTime,
-    Index,
-    Integer,
-    String,
-    Text,
-    text,
-)
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import BigInteger, CheckConstraint, Date, Index, Integer, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
 
-from libs.common.database import new_metadata
-
-ID = String(40)
-MOMENT = DateTime(timezone=True)
-
-
-class Base(DeclarativeBase):
-    """The tables that only billing reads and writes."""
-
-    metadata = new_metadata()
-
-
-class BillingAccount(Base):
-    """The books of one account. `account_id` is all that makes a second telling harmless.
-
-    `closed_at`: when we heard that the account was deleted.
-    """
-
-    __tablename__ = "billing_accounts"
-    __table_args__ = (
-        Index(
-            "ix_billing_accounts_closed_at",
-            "closed_at",
-            postgresql_where=text("closed_at IS NOT NULL"),
-        ),
-    )
-
-    account_id: Mapped[str] = mapped_column(ID, primary_key=True)
-    plan: Mapped[str] = mapped_column(String(20))
-    opened_at: Mapped[datetime] = mapped_column(MOMENT)
-    closed_at: Mapped[datetime | None] = mapped_column(MOMENT)
+from services.billing.models.base import ID, MOMENT, Base
 
 
 class UsageRecord(Base):
