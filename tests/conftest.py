@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
 
 import pytest
 from hypothesis import settings
@@ -13,9 +15,19 @@ from libs.common import logs
 from libs.ledger import migrations
 from tests.support import servers
 
+_FAULTS: Final = Path(__file__).parent / "faults"
+
 # A loaded machine is no reason to call a property slow.
 settings.register_profile("any-machine", deadline=None)
 settings.load_profile("any-machine")
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest chooses by marker
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every fault is inflicted with nothing beside it: what follows is judged by the clock."""
+    for item in items:
+        if item.path.is_relative_to(_FAULTS):
+            item.add_marker("alone")
 
 
 @pytest.fixture(scope="session", autouse=True)

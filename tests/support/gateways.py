@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -46,7 +46,7 @@ class Gateway:
                 yield gateway
             finally:
                 gateway.stop.set()
-                await asyncio.gather(*gateway.tasks)
+                await _ended(gateway.tasks)
 
     async def is_ready(self) -> bool:
         """What its readiness probe says."""
@@ -116,3 +116,13 @@ def bearer(key: str) -> dict[str, str]:
 def _client(url: str) -> httpx2.AsyncClient:
     limits = httpx2.Limits(max_connections=None)
     return httpx2.AsyncClient(base_url=url, timeout=30, trust_env=False, limits=limits)
+
+
+async def _ended(loops: Sequence[asyncio.Future[None]]) -> None:
+    """Until all are. Raises what the first failed one raised; the others end with it."""
+    try:
+        await asyncio.gather(*loops)
+    finally:
+        for loop in loops:
+            loop.cancel()
+        await asyncio.wait(loops)

@@ -88,6 +88,7 @@ async def test_a_server_that_turned_read_only_is_left(database: Database) -> Non
         await tx.execute(text("INSERT INTO t VALUES (1)"))
 
 
+@pytest.mark.alone
 async def test_a_server_that_is_not_there_is_not_ready_and_says_so_soon() -> None:
     url = Secret(f"postgresql://nobody:secret@127.0.0.1:{free_ports(1)}/nothing")
     async with Database(url, application="test") as database:
@@ -96,6 +97,7 @@ async def test_a_server_that_is_not_there_is_not_ready_and_says_so_soon() -> Non
         assert time.monotonic() - began < 2
 
 
+@pytest.mark.alone
 async def test_a_frozen_server_is_not_ready_and_says_so_soon(
     postgresql_server: PostgreSql, database: Database
 ) -> None:

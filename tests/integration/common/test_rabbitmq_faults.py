@@ -96,6 +96,7 @@ async def test_what_was_confirmed_is_there_after_a_kill_under_load(
     assert load.confirmed - set(arrived) == set()
 
 
+@pytest.mark.alone
 @pytest.mark.fault(13)
 async def test_a_frozen_broker_costs_the_timeout_three_times_and_then_nothing(
     node: RabbitMq, broker: str

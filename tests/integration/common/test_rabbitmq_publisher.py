@@ -152,6 +152,7 @@ async def test_a_full_queue_refuses_and_the_publisher_says_so(
     assert len(await queues.drain(broker, WORK_FIRST)) == reasons.count(None)
 
 
+@pytest.mark.alone
 @pytest.mark.fault(14)
 async def test_without_a_broker_a_publisher_starts_is_not_ready_and_answers_at_once() -> None:
     url = Secret(f"amqp://reqrun:secret@127.0.0.1:{free_ports(1)}/")

@@ -77,6 +77,7 @@ async def test_a_key_that_cannot_stand_in_a_header_is_not_sent(key: str) -> None
     assert server.connections == 0
 
 
+@pytest.mark.alone
 @pytest.mark.fault(56)
 async def test_a_provider_that_never_answers_is_left_at_the_deadline() -> None:
     async with raw_server(silence) as server, provider_with() as provider:
@@ -87,6 +88,7 @@ async def test_a_provider_that_never_answers_is_left_at_the_deadline() -> None:
     assert time.monotonic() - started < 2
 
 
+@pytest.mark.alone
 @pytest.mark.fault(57)
 async def test_an_answer_that_drips_is_left_at_the_deadline_of_the_whole_call() -> None:
     async def drip(

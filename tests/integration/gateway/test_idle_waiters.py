@@ -40,6 +40,7 @@ async def alone(settings: Settings) -> AsyncIterator[tuple[Gateway, psutil.Proce
             yield gateway, psutil.Process(process.pid)
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(300)
 async def test_idle_waiters_cost_little_and_all_get_their_answer(
     alone: tuple[Gateway, psutil.Process],

@@ -73,6 +73,7 @@ async def test_keys_go_on_while_accounts_is_silent_and_strangers_are_not_called_
     assert answer.headers["retry-after"] == "1"
 
 
+@pytest.mark.alone
 async def test_a_key_in_use_never_waits_while_accounts_is_silent(
     gateway: Gateway, accounts: AccountsStandIn
 ) -> None:

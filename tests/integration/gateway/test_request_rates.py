@@ -213,6 +213,7 @@ async def test_without_a_redis_that_counts_this_process_does(
     await until(lambda: is_shared(rates, clock))
 
 
+@pytest.mark.alone
 async def test_a_frozen_redis_costs_its_callers_the_budget_once(server: Redis) -> None:
     budget = timedelta(seconds=2)  # far longer than 300 answers without Redis take anywhere
     async with client(server, budget.total_seconds()) as connected:

@@ -87,6 +87,7 @@ async def test_what_does_not_open_is_not_believed(story: Story, redis_server: Re
     assert (await story.waiting).content == WRITTEN
 
 
+@pytest.mark.alone
 async def test_a_message_that_is_none_is_passed_over(story: Story, redis_server: Redis) -> None:
     claim = await story.claim()
     await story.ledger.finish(story.sealed(claim, WRITTEN))

@@ -107,6 +107,7 @@ async def test_a_result_that_comes_in_time_is_the_providers_body_untouched(
     assert "location" not in answer.headers
 
 
+@pytest.mark.alone
 async def test_a_wake_up_answers_at_once_and_not_at_the_next_look(
     gateway: Gateway, caller: Caller, redis: Redis
 ) -> None:

@@ -14,6 +14,7 @@ SHORT = timedelta(seconds=1)
 LATE = timedelta(seconds=2)
 
 
+@pytest.mark.alone
 @pytest.mark.fault(28)
 async def test_short_waits_behind_long_ones_end_on_time(ledger: Bench) -> None:
     ids = await ledger.fill_accepted(400, running_limit=500)

@@ -9,7 +9,6 @@ import pytest
 from libs.ledger.accept import Accepted, Idempotency, Known
 from libs.ledger.claim import claim
 from libs.ledger.finish import finish
-from libs.ledger.ledger import ACCEPT_TIMEOUT
 from libs.ledger.look import Question
 from libs.ledger.purge import LIMIT, Purged
 from libs.ledger.states import State
@@ -207,6 +206,7 @@ async def test_new_days_that_others_stand_in_the_way_of_wait_a_minute(ledger: Be
     assert await ledger.dispatcher.make_partitions() == 1
 
 
+@pytest.mark.alone
 async def test_drops_under_load_neither_fail_nor_delay_an_accept(ledger: Bench) -> None:
     """Twenty days go while clients submit and executors finish; the slowest accept is timed."""
     for number in range(1, 21):
@@ -236,7 +236,7 @@ async def test_drops_under_load_neither_fail_nor_delay_an_accept(ledger: Bench) 
             group.create_task(submit())
         group.create_task(purge())
 
-    assert slowest < ACCEPT_TIMEOUT.total_seconds()
+    assert slowest < 1
 
 
 async def test_two_dispatchers_purge_at_once_and_remove_everything_once(ledger: Bench) -> None:
