@@ -1,16 +1,21 @@
 """Settings: the environment, read once into a frozen Struct.
 
-Field `ledger_url` is the variable `REQRUN_LEDGER_URL`. All that is missing or malformed is named in
-one error, so that an operator mends everything in one go.
+Field `ledger_url` is the variable `REQRUN_LEDGER_URL`, or, where that is not set, the file of that
+name in the folder that `REQRUN_SECRETS` names: a mounted secret shows in no list of processes and
+in no description of a container. All that is missing or malformed is named in one error, so that an
+operator mends everything in one go.
 """
 
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import msgspec
 
 PREFIX: Final = "REQRUN_"
+SECRETS: Final = "REQRUN_SECRETS"
+"""The variable that names a folder of files, each called as the variable it stands for."""
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -53,7 +58,7 @@ def load(kind: type[T], environ: Mapping[str, str]) -> T:
     faults: list[str] = []
     for field in msgspec.structs.fields(kind):
         name = PREFIX + field.name.upper()
-        text = environ.get(name)
+        text = _find(name, environ)
         if text is None:
             if field.required:
                 faults.append(f"{name} is not set")
@@ -65,6 +70,18 @@ def load(kind: type[T], environ: Mapping[str, str]) -> T:
     if faults:
         raise SettingsError("; ".join(faults))
     return kind(**values)
+
+
+def _find(name: str, environ: Mapping[str, str]) -> str | None:
+    """The environment comes first. A line break at a file's end belongs to the editor."""
+    text, folder = environ.get(name), environ.get(SECRETS)
+    if text is not None or not folder:
+        return text
+    file = Path(folder) / name
+    try:
+        return file.read_text("utf-8").removesuffix("\n") if file.exists() else None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} cannot be read: {type(error).__name__}") from None
 
 
 def _convert(text: str, kind: Any) -> Any:

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -49,3 +50,26 @@ def test_a_secret_shows_itself_only_when_asked() -> None:
 
     assert "hunter2" not in repr(settings)
     assert f"{settings.password}" == "***"
+
+
+def test_what_the_environment_lacks_is_read_from_the_folder_of_secrets(tmp_path: Path) -> None:
+    (tmp_path / "REQRUN_PASSWORD").write_text("from a file\n")
+    (tmp_path / "REQRUN_PORT").write_text("81")
+
+    settings = load(Sample, {"REQRUN_SECRETS": str(tmp_path), "REQRUN_PORT": "80"})
+
+    assert (settings.port, settings.password.reveal()) == (80, "from a file")
+
+
+def test_a_secret_that_cannot_be_read_is_named_and_not_quoted(tmp_path: Path) -> None:
+    (tmp_path / "REQRUN_PASSWORD").write_bytes(b"hunter2\xff")
+
+    with pytest.raises(SettingsError, match="REQRUN_PASSWORD cannot be read") as error:
+        load(Sample, {"REQRUN_SECRETS": str(tmp_path), "REQRUN_PORT": "80"})
+
+    assert "hunter2" not in str(error.value)
+
+
+def test_a_folder_without_the_file_is_as_good_as_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="REQRUN_PASSWORD is not set"):
+        load(Sample, {"REQRUN_SECRETS": str(tmp_path / "none"), "REQRUN_PORT": "80"})
