@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from deploy.keys.material import Material, privates
+from deploy.keys.facts import facts as key_facts
 from deploy.local import keys, places
 from deploy.local.ports import free_ports, is_free
 from deploy.local.processes import PUBLIC, SMTP, Process
@@ -97,23 +97,8 @@ class Site:
             "port": self.ports,
             "password": {**self.keys.servers, **self.keys.services},
             "owner": self.keys.owners,
-            "key": _key_facts(self.keys.material),
+            "key": key_facts(self.keys.material),
         }
-
-
-def _key_facts(made: Material) -> dict[str, str]:
-    return {
-        **{name: key.private for name, key in made.services.items()},
-        **{f"{name}_id": key.key_id for name, key in made.services.items()},
-        "service_public_keys": msgspec.json.encode(made.service_public_keys).decode(),
-        "pepper": made.peppers[0].secret,
-        "pepper_id": str(made.peppers[0].id),
-        "older_peppers": made.older_peppers,
-        "executor_sealing": privates(made.executor),
-        "executor_public": made.executor[0].public,
-        "data_plane": privates(made.data_plane),
-        "data_plane_public": made.data_plane[0].public,
-    }
 
 
 def port_name(process: str, setting: str) -> str:

@@ -1,0 +1,1 @@
+"""Every secret of an installation: who reads which, made of key material and passwords."""
