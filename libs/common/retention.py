@@ -38,6 +38,8 @@ SESSION_LIFE: Final = 90 * DAY
 LINKS: Final = DAY
 MAILS_SENT: Final = DAY
 MAILS_GIVEN_UP: Final = 7 * DAY
+NOTICES: Final = 90 * DAY
+"""Longer than an event may come again: a broker that is wiped, a queue that waited for weeks."""
 AUDIT: Final = 400 * DAY
 SUPPORT: Final = 400 * DAY
 ABUSE: Final = 30 * DAY
@@ -105,6 +107,7 @@ ACCOUNTS: Final[dict[str, Kept]] = {
     "mails": Kept(
         MAILS_SENT, "after they were sent; 7 days after they were given up", Erasure.DELETED
     ),
+    "notices": Kept(NOTICES, "after the mail that they stand for", Erasure.DELETED),
     "support_messages": Kept(SUPPORT, "after they were closed", Erasure.DELETED),
     "support_entries": Kept(SUPPORT, "with their message", Erasure.DELETED),
     "abuse_signals": Kept(ABUSE, "after their hour; networks, no person"),
@@ -115,6 +118,15 @@ ACCOUNTS: Final[dict[str, Kept]] = {
 BILLING: Final[dict[str, Kept]] = {
     "billing_accounts": Kept(None, "for ever: an id, its plan and times", Erasure.STRIPPED),
     "usage_records": Kept(
+        USAGE, "after their period; less a day after the account was deleted", Erasure.DELETED
+    ),
+    "usage_days": Kept(
+        USAGE, "after their month; less a day after the account was deleted", Erasure.DELETED
+    ),
+    "usage_account_days": Kept(
+        USAGE, "after their month; less a day after the account was deleted", Erasure.DELETED
+    ),
+    "usage_notices": Kept(
         USAGE, "after their period; less a day after the account was deleted", Erasure.DELETED
     ),
     "usage_sums": Kept(

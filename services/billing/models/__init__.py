@@ -5,6 +5,20 @@
 
 from services.billing.models.accounts import BillingAccount
 from services.billing.models.base import Base
-from services.billing.models.usage import UsageRecord, UsageSum
+from services.billing.models.usage import (
+    UsageAccountDay,
+    UsageDay,
+    UsageNotice,
+    UsageRecord,
+    UsageSum,
+)
 
-__all__ = ["Base", "BillingAccount", "UsageRecord", "UsageSum"]
+__all__ = [
+    "Base",
+    "BillingAccount",
+    "UsageAccountDay",
+    "UsageDay",
+    "UsageNotice",
+    "UsageRecord",
+    "UsageSum",
+]

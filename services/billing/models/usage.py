@@ -2,14 +2,26 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, Date, Index, Integer, String, Text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Date,
+    Index,
+    Integer,
+    SmallInteger,
+    String,
+    Text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.billing.models.base import ID, MOMENT, Base
 
 
 class UsageRecord(Base):
-    """One final live request, once. It may arrive before its account: facts have no order."""
+    """One final live request, once. It may arrive before its account: facts have no order.
+
+    `period`: the first day of the month (UTC) it was accepted in; whole months are dropped.
+    """
 
     __tablename__ = "usage_records"
     __table_args__ = (
@@ -18,7 +30,7 @@ class UsageRecord(Base):
             "least(attempts, prompt_tokens, completion_tokens, total_tokens) >= 0",
             name="counts_are_not_negative",
         ),
-        Index("ix_usage_records_account_id_period", "account_id", "period"),
+        Index("ix_usage_records_account_id_created_at", "account_id", "created_at"),
         Index("ix_usage_records_period", "period", postgresql_using="brin"),
     )
 
@@ -35,6 +47,52 @@ class UsageRecord(Base):
     completion_tokens: Mapped[int] = mapped_column(Integer)
     total_tokens: Mapped[int] = mapped_column(Integer)
     period: Mapped[date] = mapped_column(Date)
+
+
+class UsageDay(Base):
+    """Sum of the records of a day (UTC, of acceptance). A trigger on the records keeps it."""
+
+    __tablename__ = "usage_days"
+    __table_args__ = (Index("ix_usage_days_day", "day", postgresql_using="brin"),)
+
+    account_id: Mapped[str] = mapped_column(ID, primary_key=True)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    project_id: Mapped[str] = mapped_column(ID, primary_key=True)
+    model: Mapped[str] = mapped_column(Text, primary_key=True)
+    state: Mapped[str] = mapped_column(String(10), primary_key=True)
+    requests: Mapped[int] = mapped_column(BigInteger)
+    attempts: Mapped[int] = mapped_column(BigInteger)
+    prompt_tokens: Mapped[int] = mapped_column(BigInteger)
+    completion_tokens: Mapped[int] = mapped_column(BigInteger)
+    total_tokens: Mapped[int] = mapped_column(BigInteger)
+
+
+class UsageAccountDay(Base):
+    """The same without projects and models: three rows a day, whatever names callers make up."""
+
+    __tablename__ = "usage_account_days"
+    __table_args__ = (Index("ix_usage_account_days_day", "day", postgresql_using="brin"),)
+
+    account_id: Mapped[str] = mapped_column(ID, primary_key=True)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    state: Mapped[str] = mapped_column(String(10), primary_key=True)
+    requests: Mapped[int] = mapped_column(BigInteger)
+    attempts: Mapped[int] = mapped_column(BigInteger)
+    prompt_tokens: Mapped[int] = mapped_column(BigInteger)
+    completion_tokens: Mapped[int] = mapped_column(BigInteger)
+    total_tokens: Mapped[int] = mapped_column(BigInteger)
+
+
+class UsageNotice(Base):
+    """What an account was told of its limit, once a period, percent and allowed number."""
+
+    __tablename__ = "usage_notices"
+
+    account_id: Mapped[str] = mapped_column(ID, primary_key=True)
+    period: Mapped[date] = mapped_column(Date, primary_key=True)
+    percent: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    allowed: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    told_at: Mapped[datetime] = mapped_column(MOMENT)
 
 
 class UsageSum(Base):

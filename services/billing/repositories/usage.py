@@ -7,10 +7,10 @@ from typing import Any, Final
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Date,
     bindparam,
     cast,
     func,
-    literal,
     select,
     text,
     union_all,
@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.billing.domain.usage import Total, Usage
-from services.billing.models import UsageRecord, UsageSum
+from services.billing.models import UsageAccountDay, UsageRecord, UsageSum
 
 _COUNTS: Final = ("attempts", "prompt_tokens", "completion_tokens", "total_tokens")
 _COLUMNS: Final = [UsageRecord.__table__.columns[name] for name in Usage.__struct_fields__]
@@ -48,13 +48,12 @@ class UsageRepository:
 
     async def totals(self, account_id: str) -> list[Total]:
         """By period and state, oldest period first; of a deleted account too."""
-        counts = [getattr(UsageRecord, name) for name in _COUNTS]
-        single = select(
-            UsageRecord.period, UsageRecord.state, literal(1).label("requests"), *counts
-        )
-        summed = [getattr(UsageSum, name) for name in ("period", "state", "requests", *_COUNTS)]
+        names = ("state", "requests", *_COUNTS)
+        month = cast(func.date_trunc("month", UsageAccountDay.day), Date).label("period")
+        by_day = [getattr(UsageAccountDay, name) for name in names]
+        summed = [getattr(UsageSum, name) for name in ("period", *names)]
         all_of_it = union_all(
-            single.where(UsageRecord.account_id == account_id),
+            select(month, *by_day).where(UsageAccountDay.account_id == account_id),
             select(*summed).where(UsageSum.account_id == account_id),
         ).subquery()
         columns = all_of_it.c
@@ -73,13 +72,19 @@ class UsageRepository:
         return [Total(**row) for row in (await self._tx.execute(query)).mappings()]
 
     async def sum_up_closed(self, before: datetime, limit: int) -> int:
-        """Of accounts that were closed before, turn at most `limit` records into sums; how many."""
-        summing = select(func.sum_up_closed_v1(before, limit))
+        """Of accounts that were closed before, turn sums by day into sums by month; how many."""
+        summing = select(func.sum_up_closed_v2(before, limit))
         summed: int = (await self._tx.scalars(summing)).one()
         return summed
 
+    async def drop_closed(self, before: datetime, limit: int) -> int:
+        """Of accounts that were closed before, remove records, names and notices; how many."""
+        dropping = select(func.drop_closed_usage_v1(before, limit))
+        dropped: int = (await self._tx.scalars(dropping)).one()
+        return dropped
+
     async def drop_old(self, before: date, limit: int) -> int:
         """Remove at most `limit` records of earlier months; the law's ten years stay. How many."""
-        dropping = select(func.drop_old_usage_v1(before, limit))
+        dropping = select(func.drop_old_usage_v2(before, limit))
         dropped: int = (await self._tx.scalars(dropping)).one()
         return dropped

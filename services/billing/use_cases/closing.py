@@ -1,6 +1,7 @@
 """The worker's upkeep: usage of deleted accounts becomes sums, usage past the law's time goes."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
@@ -37,28 +38,28 @@ async def keep_up(ports: Ports, stop: asyncio.Event) -> None:
 
 
 async def sum_up(ports: Ports) -> int:
-    """Of accounts whose deletion was heard of a day ago; bounded. How many records."""
-    total = 0
-    for _ in range(ROUNDS):
-        async with ports.db.transaction() as tx:
-            before = ports.clock.now() - SETTLED
-            some = await UsageRepository(tx).sum_up_closed(before, BATCH)
-        total += some
-        if some < BATCH:
-            break
+    """Of accounts whose deletion was heard of a day ago; bounded. How many records went."""
+    before = ports.clock.now() - SETTLED
+    await _in_batches(ports, lambda usage: usage.sum_up_closed(before, BATCH))
+    total = await _in_batches(ports, lambda usage: usage.drop_closed(before, BATCH))
     SUMMED.inc(total)
     return total
 
 
 async def drop_old(ports: Ports) -> int:
-    """Of months that began more than ten years ago; bounded. How many records."""
+    """Of months that ended more than ten years ago; bounded. How many records."""
+    before = (ports.clock.now() - retention.USAGE).date()
+    total = await _in_batches(ports, lambda usage: usage.drop_old(before, BATCH))
+    DROPPED.inc(total)
+    return total
+
+
+async def _in_batches(ports: Ports, take: Callable[[UsageRepository], Awaitable[int]]) -> int:
     total = 0
     for _ in range(ROUNDS):
         async with ports.db.transaction() as tx:
-            before = (ports.clock.now() - retention.USAGE).date()
-            some = await UsageRepository(tx).drop_old(before, BATCH)
+            some = await take(UsageRepository(tx))
         total += some
         if some < BATCH:
             break
-    DROPPED.inc(total)
     return total

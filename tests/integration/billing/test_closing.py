@@ -125,5 +125,5 @@ async def test_usage_goes_after_ten_years_and_no_sooner_whatever_is_asked(
 
     assert await closing.drop_old(ports) == 1
     async with ports.db.transaction() as tx:
-        assert await tx.scalar(text("SELECT drop_old_usage_v1('2100-01-01', 100)")) == 0
+        assert await tx.scalar(text("SELECT drop_old_usage_v2('2100-01-01', 100)")) == 0
     assert await counts(ports) == (1, 0)
