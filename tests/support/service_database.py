@@ -1,6 +1,8 @@
 """A service's database as it is in production: made by an owner, used by a role that may little."""
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from deploy.local.servers.postgresql import PostgreSql
@@ -16,9 +18,22 @@ END $$;
 ALTER ROLE {role} PASSWORD '{password}';
 """
 
+# A tenth of what a new copy costs. Whoever is still connected would write into the next test.
+_EMPTY = """
+SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid();
+SET session_replication_role = replica;
+DO $$ DECLARE name text; BEGIN
+    FOR name IN SELECT quote_ident(tablename) FROM pg_tables
+        WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+    LOOP EXECUTE 'DELETE FROM ' || name; END LOOP;
+END $$;
+SELECT setval(oid, 1, false) FROM pg_class WHERE relkind = 'S';
+"""
+
 
 class ServiceDatabase:
-    """A migrated template, and addresses of its copies for the service's own role."""
+    """A migrated template, and a copy of it that is lent to one test after the other."""
 
     def __init__(self, server: PostgreSql, service: str) -> None:
         """Nothing is made yet."""
@@ -26,6 +41,7 @@ class ServiceDatabase:
         self.owner = f"reqrun_{service}_owner"
         self.template = f"template_{service}_{secrets.token_hex(4)}"
         self._password = secrets.token_urlsafe(12)
+        self._copy: str | None = None
 
     async def create(self, versions: Path) -> None:
         """Make the roles, the template and its tables."""
@@ -36,9 +52,21 @@ class ServiceDatabase:
             self.server.database_url(self.template, self.owner, self._password), versions
         )
 
+    @contextmanager
+    def lent(self) -> Iterator[str]:
+        """The copy, without a row; its address for the superuser. No test may change its tables."""
+        if self._copy is None:
+            self._copy = f"copy_of_{self.template}"
+            self.server.create_database(self._copy, self.template)
+        try:
+            yield self.server.database_url(self._copy)
+        finally:
+            self.server.execute(_EMPTY, self._copy)
+
     def drop(self) -> None:
-        """Remove the template."""
-        self.server.drop_database(self.template)
+        """Remove the template and its copy."""
+        for name in filter(None, (self._copy, self.template)):
+            self.server.drop_database(name)
 
     def url(self, superuser_url: str) -> Secret:
         """The same database, for the service."""

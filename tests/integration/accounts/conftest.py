@@ -16,7 +16,6 @@ from services.accounts import app
 from services.accounts.domain.contacts import Contacts
 from services.accounts.ports import Ports
 from services.accounts.settings import Settings
-from tests.support import servers
 from tests.support.dashboard import Dashboard, running
 from tests.support.frozen_clock import FrozenClock
 from tests.support.operators import Operator
@@ -62,8 +61,8 @@ async def accounts_template(postgresql_server: PostgreSql) -> AsyncIterator[Serv
 
 @pytest.fixture
 def accounts_address(accounts_template: ServiceDatabase) -> Iterator[str]:
-    """A fresh accounts database, its address for the superuser."""
-    with servers.database(accounts_template.server, accounts_template.template) as address:
+    """A database of accounts without a row, its address for the superuser."""
+    with accounts_template.lent() as address:
         yield address
 
 

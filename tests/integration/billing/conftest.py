@@ -9,7 +9,6 @@ from libs.common.database import Database
 from libs.common.settings import Secret
 from services.billing import app
 from services.billing.ports import Ports
-from tests.support import servers
 from tests.support.frozen_clock import FrozenClock
 from tests.support.service_database import ServiceDatabase
 
@@ -24,8 +23,8 @@ async def billing_template(postgresql_server: PostgreSql) -> AsyncIterator[Servi
 
 @pytest.fixture
 def billing_address(billing_template: ServiceDatabase) -> Iterator[str]:
-    """A fresh billing database, its address for the superuser."""
-    with servers.database(billing_template.server, billing_template.template) as address:
+    """A database of billing without a row, its address for the superuser."""
+    with billing_template.lent() as address:
         yield address
 
 
