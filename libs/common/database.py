@@ -6,6 +6,7 @@ client (`command_timeout`), because without that a frozen server is waited for w
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -19,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
-from libs.common import logs
+from libs.common import database_signs, logs
 from libs.common.errors import Unavailable
 from libs.common.settings import Secret
 
@@ -129,9 +130,11 @@ class Database:
             async with self._sessions.begin() as tx:
                 yield tx
         except (OSError, PoolTimeout) as away:
+            database_signs.count_error(self.name, None)
             raise DatabaseAway from away
         except DBAPIError as error:
             if _is_away(error):
+                database_signs.count_error(self.name, _sqlstate(error))
                 raise DatabaseAway from error
             raise
 
@@ -148,11 +151,13 @@ class Database:
         return False
 
     async def _ping(self) -> bool:
+        asked_at = time.time()
         try:
             async with self._engine.connect() as connection:
-                await connection.execute(text("SELECT 1"))
+                now = await connection.scalar(text("SELECT clock_timestamp()"))
         except Exception:  # noqa: BLE001  # whatever it was, it is not ready
             return False
+        database_signs.note_clock(self.name, now, asked_at)
         return True
 
     async def check_durability(self) -> None:
@@ -201,5 +206,9 @@ def _leave_read_only_server(context: ExceptionContext) -> None:
 
 def _is_away(error: DBAPIError) -> bool:
     """08 connection, 53 resources, 57 operator intervention (shutdown, time-out), 58 system."""
-    sqlstate = getattr(error.orig, "sqlstate", None) or ""
+    sqlstate = _sqlstate(error) or ""
     return error.connection_invalidated or sqlstate.startswith(("08", "53", "57", "58"))
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None)

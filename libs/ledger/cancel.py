@@ -13,7 +13,8 @@ from libs.ledger.accept import Refusal, Refused
 from libs.ledger.connection import Connection
 from libs.ledger.look import Question, Standing, look
 from libs.ledger.nonces import Nonce, spend
-from libs.ledger.settle import TAIL
+from libs.ledger.settle import TAIL, count_ends
+from libs.ledger.states import State
 
 # A statement of its own, so that the next one sees what it had to wait for: a slot that was given
 # meanwhile comes with its counter, and an older view of that would fall below zero.
@@ -82,6 +83,7 @@ async def cancel(connection: Connection, change: Change) -> CancelAnswer:
         if not isinstance(was_open, bool):
             return was_open
         standing = await look_again(connection, change)
+    count_ends([State.CANCELLED] * was_open)
     if standing is None:
         return None
     return Cancelled(standing) if was_open else AlreadyFinal(standing)

@@ -6,6 +6,7 @@ value the database does not take.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -14,7 +15,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import asyncpg
 
-from libs.common import logs
+from libs.common import database_signs, logs
 from libs.common.errors import AppError, InvalidInput, Unavailable
 
 log = logs.get(__name__)
@@ -22,6 +23,8 @@ log = logs.get(__name__)
 STATEMENT_RETRIED: Final = "ledger_statement_retried"
 ITEM_REFUSED: Final = "ledger_item_refused"
 DURABILITY_MISSING: Final = "ledger_durability_missing"
+
+DATABASE: Final = "requests"
 
 CONNECT_TIMEOUT: Final = timedelta(seconds=2)
 ACQUIRE_TIMEOUT: Final = timedelta(seconds=1)
@@ -139,6 +142,7 @@ class Database:
             except asyncpg.PostgresError as error:
                 if error.sqlstate not in _AGAIN or not left:
                     raise
+                database_signs.count_error(DATABASE, error.sqlstate)
                 log.warning(STATEMENT_RETRIED, sqlstate=error.sqlstate)
         raise AssertionError("unreachable")  # pragma: no cover
 
@@ -169,10 +173,12 @@ class Database:
 
     async def is_ready(self) -> bool:
         """Tell whether a statement gets an answer now."""
+        asked_at = time.time()
         try:
-            await self.run(lambda connection: connection.fetchval("SELECT 1"))
+            now = await self.run(lambda connection: connection.fetchval("SELECT clock_timestamp()"))
         except (AppError, asyncpg.PostgresError):
             return False
+        database_signs.note_clock(DATABASE, now, asked_at)
         return True
 
     async def check_durability(self) -> None:
@@ -194,20 +200,20 @@ class Database:
             pool = await self._open()
             connection = await pool.acquire(timeout=ACQUIRE_TIMEOUT.total_seconds())
         except (asyncpg.PostgresError, *_CUT) as away:
-            raise LedgerAway from away
+            raise _away(away) from away
         try:
             return await work(connection)
         except asyncpg.PostgresError as error:
             if _is_away(error):
                 _terminate(connection)
-                raise LedgerAway from error
+                raise _away(error) from error
             raise
         except asyncpg.DataError:
             raise
         except _CUT as away:
             # A frozen server would also freeze the polite way of giving a connection back.
             _terminate(connection)
-            raise LedgerAway from away
+            raise _away(away) from away
         finally:
             await pool.release(connection)
 
@@ -225,6 +231,12 @@ class Database:
                     reset=_keep,
                 )
             return self._pool
+
+
+def _away(error: BaseException) -> LedgerAway:
+    """What to raise for it, once it is counted."""
+    database_signs.count_error(DATABASE, getattr(error, "sqlstate", None))
+    return LedgerAway()
 
 
 def _terminate(connection: Connection) -> None:

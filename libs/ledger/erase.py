@@ -17,6 +17,8 @@ from libs.ledger.cancel import Change, end, end_open, look_again
 from libs.ledger.connection import Connection, Database
 from libs.ledger.look import Standing
 from libs.ledger.pause import HELD, MODES, WAITING, clear_pause
+from libs.ledger.settle import count_ends
+from libs.ledger.states import State
 
 LIMIT: Final = 200
 """Requests a statement, when a whole project is erased: of the largest bodies within its time."""
@@ -81,6 +83,7 @@ async def erase(connection: Connection, change: Change) -> EraseAnswer:
             return was_open
         await _destroy(connection, [change.question.request_id])
         standing = await look_again(connection, change)
+    count_ends([State.CANCELLED] * was_open)
     return None if standing is None else Erased(standing, was_open)
 
 
@@ -117,6 +120,7 @@ async def _end_some(connection: Connection, of: tuple[str, str]) -> _Step:
     ids = [row["id"] for row in await connection.fetch(_OPEN, *of, LIMIT)]
     async with connection.transaction():
         cancelled = await end_open(connection, *of, ids)
+    count_ends([State.CANCELLED] * len(cancelled))
     return _Step(ids[-1] if ids else None, cancelled)
 
 
@@ -129,6 +133,7 @@ async def _erase_some(connection: Connection, of: tuple[str, str], after: str) -
     ids = [row["id"] for row in rows if not row["is_erased"]]
     async with connection.transaction():
         cancelled = await end_open(connection, *of, ids)
+    count_ends([State.CANCELLED] * len(cancelled))
     async with connection.transaction():
         await _destroy(connection, ids)
     return _Step(rows[-1]["id"] if rows else None, cancelled)

@@ -3,7 +3,8 @@
 from typing import Final
 
 from libs.ledger.connection import Connection
-from libs.ledger.settle import TAIL
+from libs.ledger.settle import TAIL, count_ends
+from libs.ledger.states import State
 
 LIMIT: Final = 200
 
@@ -46,4 +47,6 @@ SELECT id FROM gone
 
 async def expire(connection: Connection) -> list[str]:
     """Fail all whose deadline has passed; answers their ids."""
-    return [row["id"] for row in await connection.fetch(_STATEMENT, LIMIT)]
+    expired = [row["id"] for row in await connection.fetch(_STATEMENT, LIMIT)]
+    count_ends([State.FAILED] * len(expired))
+    return expired

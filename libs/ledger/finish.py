@@ -14,7 +14,7 @@ import msgspec
 
 from libs.common.crash_points import crash_point
 from libs.ledger.connection import Connection
-from libs.ledger.settle import TAIL
+from libs.ledger.settle import TAIL, count_ends
 from libs.ledger.states import Outcome, State
 
 _STATEMENT: Final = (
@@ -186,6 +186,7 @@ async def _finish(
     rows = await connection.fetch(statement, *_columns(items))
     crash_point("finish.after_commit")
     written = {row["id"]: _finished(row) for row in rows}
+    count_ends(one.state for one in written.values())
     return [written.get(item.request_id) for item in items]
 
 

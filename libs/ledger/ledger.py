@@ -283,6 +283,10 @@ class DispatcherLedger:
         """The oldest due row."""
         return await self._scans.run(upkeep.measure_overdue)
 
+    async def measure_backlog(self) -> upkeep.Backlog:
+        """What is open."""
+        return await self._scans.run(upkeep.measure_backlog)
+
     async def close(self) -> None:
         """Close all connections."""
         await self.database.close()

@@ -12,7 +12,7 @@ import msgspec
 
 from libs.ledger.connection import Connection
 from libs.ledger.finish import Finished
-from libs.ledger.settle import TAIL
+from libs.ledger.settle import TAIL, count_ends
 from libs.ledger.states import State
 
 LIMIT: Final = 200
@@ -88,7 +88,7 @@ async def close_orphans(connection: Connection, backoff: CrashBackoff) -> list[F
     rows = await connection.fetch(
         _STATEMENT, LIMIT, backoff.base.total_seconds(), backoff.cap.total_seconds(), MAX_CRASHES
     )
-    return [
+    closed = [
         Finished(
             row["id"],
             State.FAILED if row["is_final"] else State.RETRYING,
@@ -98,3 +98,5 @@ async def close_orphans(connection: Connection, backoff: CrashBackoff) -> list[F
         )
         for row in rows
     ]
+    count_ends(one.state for one in closed)
+    return closed

@@ -10,7 +10,25 @@ outbox. Lock order: accounts, then projects, each sorted; `counted` makes the se
 first.
 """
 
+from collections.abc import Iterable
 from typing import Final
+
+from prometheus_client import Counter
+
+from libs.ledger.states import FINAL, State
+
+ENDED: Final = Counter(
+    "reqrun_requests_ended_total", "Requests whose end this process committed", ["state"]
+)
+_ENDED_AS: Final = {state: ENDED.labels(state.value) for state in FINAL}
+
+
+def count_ends(states: Iterable[State]) -> None:
+    """Count these ends, whose transaction has committed; states that are not final are no end."""
+    for state in states:
+        if state in FINAL:
+            _ENDED_AS[state].inc()
+
 
 TAIL: Final = """
 stored AS (

@@ -6,6 +6,7 @@ import asyncpg
 import msgspec
 
 from libs.ledger.connection import Connection
+from libs.ledger.states import State
 
 PARTITION_DAYS: Final = 60
 """How far ahead: the longest retention (30 days), the longest deadline (7), and spare time."""
@@ -30,6 +31,50 @@ SELECT
     extract(epoch FROM (SELECT t FROM clock) - min(due_at))::float8 AS oldest_seconds
 FROM (SELECT due_at FROM live WHERE due_at < (SELECT t FROM clock) ORDER BY due_at LIMIT 10000) late
 """
+
+
+# One scan of what is open. `age` counts the limits of AGES that have passed.
+_BACKLOG: Final = """
+WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS t),
+counted AS MATERIALIZED (
+    SELECT l.state,
+        width_bucket(extract(epoch FROM (SELECT t FROM clock) - l.created_at)::float8, $1) AS age,
+        count(*) AS requests,
+        count(*) FILTER (
+            WHERE l.state <> 'processing' AND l.slot_at IS NOT NULL
+                AND l.not_before <= (SELECT t FROM clock)
+        ) AS workable
+    FROM live l GROUP BY 1, 2
+)
+SELECT
+    coalesce((SELECT json_agg(c) FROM counted c), '[]')::text AS groups,
+    coalesce((SELECT sum(workable) FROM counted), 0)::bigint AS workable,
+    coalesce((SELECT max(pending) FROM account_counters), 0) AS largest_account,
+    pg_database_size(current_database()) AS size
+"""
+
+AGES: Final = (60.0, 600.0, 3_600.0, 86_400.0)
+"""Seconds. Limits between the groups of `Backlog`: five ages, from under a minute to over a day."""
+
+
+class Group(msgspec.Struct, frozen=True):
+    """Open requests of one state. `age`: how many of AGES have passed since they were accepted."""
+
+    state: State
+    age: int
+    requests: int
+
+
+class Backlog(msgspec.Struct, frozen=True):
+    """What is open. `workable`: those that a free executor could begin now.
+
+    `largest_account`: open requests of whoever has the most. `size`: bytes of the whole database.
+    """
+
+    groups: list[Group]
+    workable: int
+    largest_account: int
+    size: int
 
 
 class Drift(msgspec.Struct, frozen=True):
@@ -71,3 +116,11 @@ async def measure_overdue(connection: Connection) -> Overdue:
     row = await connection.fetchrow(_OVERDUE)
     assert row is not None  # noqa: S101  # as above
     return Overdue(row["forgotten"], row["oldest_seconds"] or 0.0)
+
+
+async def measure_backlog(connection: Connection) -> Backlog:
+    """How much is open, and how old; groups of nobody are absent."""
+    row = await connection.fetchrow(_BACKLOG, AGES)
+    assert row is not None  # noqa: S101  # as above
+    groups = msgspec.json.decode(row["groups"], type=list[Group])
+    return Backlog(groups, row["workable"], row["largest_account"], row["size"])

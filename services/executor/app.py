@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from libs.common.broker import depths
 from libs.common.broker.dispatch import EventReader
 from libs.common.broker.rabbitmq import RabbitMQConsumer, RabbitMQPublisher
 from libs.common.broker.topology import WORK_FIRST, WORK_REST
@@ -45,6 +46,7 @@ from services.executor.ports import DispatcherPorts, WorkerPorts
 from services.executor.settings import DispatcherSettings, Settings
 from services.executor.use_cases.connection_tests import ConnectionTests
 from services.executor.use_cases.dispatch import dispatch, keep_forgetting, keep_up
+from services.executor.use_cases.measuring import keep_measuring
 from services.executor.use_cases.models import ModelLists
 from services.executor.use_cases.rollups import keep_rolling_up
 from services.executor.use_cases.work import work
@@ -133,6 +135,8 @@ async def open_dispatcher(settings: DispatcherSettings) -> AsyncIterator[list[Lo
         yield [
             once_durable(ledger.database, partial(dispatch, ports, came_back)),
             partial(keep_up, ports),
+            partial(keep_measuring, ports),
+            partial(depths.keep_counting, publisher),
             partial(keep_forgetting, ports),
             partial(keep_rolling_up, ports),
             EventReader(consumer, publisher, consumers.handlers(ports), limit=_EVENTS).run,

@@ -4,7 +4,7 @@ A publish that failed by timeout is *unknown*, not undone: the message may still
 message may arrive twice; none that was confirmed is lost while the broker keeps its disk.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
 
@@ -66,6 +66,14 @@ class MarkingPublisher(Publisher, Protocol):
 
     async def leave_mark(self, mark: str) -> None:
         """Leave one. Raises PublishFailed."""
+        ...
+
+
+class CountingPublisher(Publisher, Protocol):
+    """A publisher that can also say how much waits."""
+
+    async def count_messages(self, queues: Sequence[str]) -> Mapping[str, int]:
+        """Messages ready for a reader, by queue. Raises PublishFailed while nobody can tell."""
         ...
 
 

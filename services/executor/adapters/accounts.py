@@ -6,6 +6,7 @@ from typing import Final
 
 import httpx2
 import msgspec
+from prometheus_client import Counter
 
 from libs.common import logs
 from libs.common.content import DataKey
@@ -29,6 +30,10 @@ log = logs.get(__name__)
 
 ACCOUNTS_AWAY: Final = "accounts_away"
 SEAL_BROKEN: Final = "project_seal_broken"
+
+SEALS_BROKEN: Final = Counter(
+    "reqrun_executor_seals_broken_total", "Keys of projects that none of our private keys opens"
+)
 
 ASK_AGAIN_SECONDS: Final = 2.0
 FRESH_SECONDS: Final = 3.0
@@ -133,7 +138,9 @@ class AccountsProjects:
             answer = msgspec.json.decode(response.content, type=ProviderConnectionAnswer)
             return self._keep(project_id, self._open(answer))
         except (httpx2.HTTPError, msgspec.DecodeError, SealBroken) as away:
-            event = SEAL_BROKEN if isinstance(away, SealBroken) else ACCOUNTS_AWAY
+            is_broken = isinstance(away, SealBroken)
+            SEALS_BROKEN.inc(is_broken)
+            event = SEAL_BROKEN if is_broken else ACCOUNTS_AWAY
             log.warning(event, project_id=project_id, exc_info=away)
             return None
 

@@ -18,7 +18,7 @@ from libs.common.content import BodySeal
 from libs.common.contracts.gateway import TOLD_RESULT_BYTES, Ended
 from libs.common.crash_points import crash_point
 from libs.common.errors import Unavailable
-from libs.common.metrics import LATENCY_BUCKETS
+from libs.common.metrics import LATENCY_BUCKETS, LIFE_BUCKETS
 from libs.common.pauses import growing
 from libs.ledger.claim import Claim
 from libs.ledger.connection import ItemRefused, LedgerAway
@@ -52,7 +52,17 @@ ATTEMPTS: Final = Counter("reqrun_attempts_total", "Attempts ended", ["outcome",
 PROVIDER_TIME: Final = Histogram(
     "reqrun_provider_call_seconds", "Time of a provider call", buckets=LATENCY_BUCKETS
 )
+REQUEST_TIME: Final = Histogram(
+    "reqrun_request_seconds", "From accepted to its end, by an attempt", buckets=LIFE_BUCKETS
+)
+GIVEN_BACK: Final = Counter(
+    "reqrun_attempts_given_back_total", "Claims given back because accounts did not answer"
+)
 DROPPED: Final = Counter("reqrun_late_answers_dropped_total", "Answers that came too late to count")
+POSTPONED: Final = Counter("reqrun_finishes_postponed_total", "Writings of an end that failed")
+REFUSED: Final = Counter(
+    "reqrun_finishes_refused_total", "Ends that the ledger does not take; must read 0"
+)
 
 _FIRST_PAUSE: Final = timedelta(milliseconds=100)
 _LONGEST_PAUSE: Final = timedelta(seconds=5)
@@ -62,6 +72,7 @@ _ACCOUNTS_AWAY_MOST: Final = 60.0
 
 async def run(ports: WorkerPorts, floor: Floor, claim: Claim) -> None:
     """One attempt, claim to finish. Cancelled when its lease is lost: then it writes nothing."""
+    started = time.perf_counter()
     try:
         project = await ports.projects.find(claim.project_id, claim.mode)
     except Unavailable:
@@ -82,6 +93,8 @@ async def run(ports: WorkerPorts, floor: Floor, claim: Claim) -> None:
     if written is None:
         ports.wakeups.tell([Ended(claim.request_id)])
     elif written.is_final:
+        lived = (claim.claimed_at - claim.created_at).total_seconds()
+        REQUEST_TIME.observe(lived + time.perf_counter() - started)
         ports.wakeups.tell([_ended(ending, written)])
 
 
@@ -185,6 +198,7 @@ def _unsendable(claim: Claim, error_code: ErrorCode) -> Finish:
 
 async def _give_back(ports: WorkerPorts, claim: Claim) -> None:
     """Accounts is away and we never knew this connection: nothing was tried, nothing is counted."""
+    GIVEN_BACK.inc()
     doubling = _ACCOUNTS_AWAY_FIRST * math.pow(2, min(claim.fence - 1, 10))
     pause = timedelta(seconds=min(doubling, _ACCOUNTS_AWAY_MOST))
     log.warning(ATTEMPT_RETURNED, request_id=claim.request_id, pause=pause.total_seconds())
@@ -204,11 +218,13 @@ async def _write(ports: WorkerPorts, ending: Finish) -> Finished | None:
         try:
             written = await ports.ledger.finish(ending)
         except ItemRefused as refused:
+            REFUSED.inc()
             log.error(  # noqa: TRY400  # a trace would say nothing more
                 FINISH_REFUSED, request_id=ending.request_id, sqlstate=refused.sqlstate
             )
             return None
         except Exception:  # an answer that was paid for outlives every fault of ours
+            POSTPONED.inc()
             log.warning(FINISH_POSTPONED, request_id=ending.request_id, exc_info=True)
             may_be_written = True  # a commit whose answer was lost
             await asyncio.sleep(pause)

@@ -24,7 +24,7 @@ from libs.ledger.connection import LedgerAway
 from libs.ledger.hints import to_messages
 from libs.ledger.release import PER_PROJECT
 from services.executor.ports import DispatcherPorts
-from services.executor.use_cases import projects
+from services.executor.use_cases import measuring, projects
 
 log = logs.get(__name__)
 
@@ -32,7 +32,6 @@ LEDGER_AWAY: Final = "ledger_away"
 STEP_FAILED: Final = "dispatch_step_failed"
 ORPHAN_CLOSED: Final = "orphan_closed"
 REQUEST_EXPIRED: Final = "request_expired"
-DRIFT_FOUND: Final = "drift_found"
 
 EVERY: Final = timedelta(milliseconds=200)
 UPKEEP_EVERY: Final = timedelta(minutes=1)
@@ -42,10 +41,8 @@ PASS_TIME: Final = Histogram(
     "reqrun_dispatch_pass_seconds", "Time of one pass", buckets=LATENCY_BUCKETS
 )
 LAST_PASS: Final = Gauge("reqrun_dispatch_last_pass_timestamp_seconds", "When a pass last ended")
-OLDEST_DUE: Final = Gauge("reqrun_oldest_due_seconds", "How late the latest due row is")
-FORGOTTEN: Final = Gauge("reqrun_forgotten_rows", "Rows over ten minutes late; must read 0")
+FAILED: Final = Counter("reqrun_dispatch_steps_failed_total", "Steps ended by a fault of ours")
 PURGED: Final = Counter("reqrun_purged_total", "What expired and was removed", ["what"])
-DRIFT: Final = Gauge("reqrun_counter_drift_rows", "Counters that differ; must read 0", ["counter"])
 
 
 class Contact:
@@ -111,6 +108,7 @@ async def run_pass(ports: DispatcherPorts, contact: Contact) -> bool:
             except LedgerAway:
                 raise
             except Exception:  # one step that fails must not keep the others from their work
+                FAILED.inc()
                 log.exception(STEP_FAILED)
             contact.made()
     LAST_PASS.set_to_current_time()
@@ -157,15 +155,16 @@ async def _close_orphans(ports: DispatcherPorts) -> bool:
 
 
 async def keep_up(ports: DispatcherPorts, stop: asyncio.Event) -> None:
-    """Every minute: partitions in time, what expired, and the gauges that must read 0."""
+    """Every minute: partitions in time, what expired, and whether the counters are right."""
     while not stop.is_set():
         try:
             await ports.ledger.make_partitions()
             await purge(ports)
-            await measure(ports)
+            await measuring.look_for_drift(ports)
         except LedgerAway:
             log.warning(LEDGER_AWAY)
-        except Exception:  # a gauge that cannot be read must not end the dispatcher
+        except Exception:  # what cannot be kept up now must not end the dispatcher
+            FAILED.inc()
             log.exception(STEP_FAILED)
         await runtime.sleep(stop, UPKEEP_EVERY.total_seconds())
 
@@ -178,6 +177,7 @@ async def keep_forgetting(ports: DispatcherPorts, stop: asyncio.Event) -> None:
         except LedgerAway:
             log.warning(LEDGER_AWAY)
         except Exception:  # it is tried again in a minute
+            FAILED.inc()
             log.exception(STEP_FAILED)
         await runtime.sleep(stop, UPKEEP_EVERY.total_seconds())
 
@@ -188,19 +188,3 @@ async def purge(ports: DispatcherPorts) -> None:
     for what, count in msgspec.structs.asdict(purged).items():
         PURGED.labels(what).inc(count)
     PURGED.labels("rollups").inc(await ports.ledger.forget_old_rollups())
-
-
-async def measure(ports: DispatcherPorts) -> None:
-    """Set the gauges once."""
-    overdue = await ports.ledger.measure_overdue()
-    OLDEST_DUE.set(overdue.oldest_seconds)
-    FORGOTTEN.set(overdue.forgotten)
-    drift = await ports.ledger.measure_drift()
-    for counter, rows in (
-        ("pending", drift.pending),
-        ("slots", drift.slots),
-        ("stray_bodies", drift.strays),
-    ):
-        DRIFT.labels(counter).set(rows)
-        if rows:
-            log.error(DRIFT_FOUND, kind=counter, drift=rows)

@@ -42,6 +42,7 @@ QUEUE_WAIT: Final = Histogram(
     "reqrun_queue_wait_seconds", "From due to claimed", buckets=LATENCY_BUCKETS
 )
 HINTS: Final = Counter("reqrun_hints_total", "Hints taken", ["found"])
+CRASHED: Final = Counter("reqrun_attempts_crashed_total", "Attempts ended by a fault of ours")
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -123,6 +124,7 @@ def _leave(floor: Floor, claim: Claim, task: "asyncio.Task[None]") -> None:
     floor.leave(claim)
     error = None if task.cancelled() else task.exception()
     if error is not None:  # a fault of ours: the lease ends, and the dispatcher takes it from there
+        CRASHED.inc()
         log.error(ATTEMPT_CRASHED, request_id=claim.request_id, exc_info=error)
 
 

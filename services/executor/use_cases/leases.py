@@ -28,10 +28,12 @@ _AGAIN: Final = timedelta(milliseconds=500)
 
 LOST: Final = Counter("reqrun_leases_lost_total", "Calls cut because another holds the request")
 RUNNING: Final = Gauge("reqrun_attempts_running", "Attempts under way in this executor")
+PLACES: Final = Gauge("reqrun_attempts_places", "Attempts that this executor may have under way")
 
 
 async def keep_leases(ports: WorkerPorts, floor: Floor, stop: asyncio.Event) -> None:
     """Renew until `stop` is set."""
+    PLACES.set(ports.places)
     pause = EVERY
     while not await runtime.sleep(stop, pause.total_seconds()):
         RUNNING.set(len(floor))

@@ -48,6 +48,10 @@ LAST_CONTEXTS_USED: Final = Counter(
     "Times a key context was used although accounts did not answer",
 )
 
+SEALS_BROKEN: Final = Counter(
+    "reqrun_gateway_seals_broken_total", "Keys of projects that none of our private keys opens"
+)
+
 # Seconds.
 GOOD_FOR: Final = 3.0
 ASK_AGAIN_AFTER: Final = 2.0
@@ -187,6 +191,7 @@ class Callers:
         try:
             caller = self._open(context)
         except SealBroken as broken:
+            SEALS_BROKEN.inc()
             log.error(SEAL_BROKEN, project_id=context.project_id, exc_info=broken)  # noqa: TRY400  # one table of levels
             return ContentUnreadable()
         return _Known(caller, asked_at, asked_at + ASK_AGAIN_AFTER, asked_at + GOOD_FOR)

@@ -1,6 +1,6 @@
 """Declares the topology. Harmless when it is there; a wiped broker heals."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from aio_pika.abc import AbstractConnection
 from aio_pika.exceptions import ChannelNotFoundEntity
@@ -27,6 +27,14 @@ async def declare_topology(connection: AbstractConnection) -> None:
 async def has_mark(connection: AbstractConnection, name: str) -> bool:
     """Whether a durable exchange of this name is there, on a channel of its own."""
     return await _finds(connection, lambda channel: channel.exchange_declare(name, passive=True))
+
+
+async def count_messages(connection: AbstractConnection, names: Sequence[str]) -> dict[str, int]:
+    """How many wait in each, on a channel of its own. The library's error where one is missing."""
+    async with connection.channel(publisher_confirms=False) as opened:
+        channel = await opened.get_underlay_channel()
+        answers = {name: await channel.queue_declare(name, passive=True) for name in names}
+    return {name: answer.message_count or 0 for name, answer in answers.items()}
 
 
 async def _has_queue(connection: AbstractConnection, name: str) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter as Tally
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from types import TracebackType
@@ -17,7 +17,12 @@ from libs.common.broker.protocol import Message, PublishFailed, Unsent
 from libs.common.broker.rabbitmq import burst
 from libs.common.broker.rabbitmq.breaker import Breaker
 from libs.common.broker.rabbitmq.channels import OpenChannel, open_channel
-from libs.common.broker.rabbitmq.declare import declare_topology, has_mark, leave_mark
+from libs.common.broker.rabbitmq.declare import (
+    count_messages,
+    declare_topology,
+    has_mark,
+    leave_mark,
+)
 from libs.common.broker.rabbitmq.link import End, Link
 from libs.common.settings import Secret
 
@@ -35,6 +40,7 @@ UNSENT: Final = Counter(
 TIMEOUT: Final = timedelta(seconds=2)
 _DECLARE_SECONDS: Final = 10.0
 
+About = TypeVar("About")
 Answer = TypeVar("Answer")
 
 
@@ -115,15 +121,19 @@ class RabbitMQPublisher:
         """Leave the mark. Raises PublishFailed."""
         await self._ask(leave_mark, mark)
 
+    async def count_messages(self, queues: Sequence[str]) -> Mapping[str, int]:
+        """Messages ready for a reader, by queue. Raises PublishFailed."""
+        return await self._ask(count_messages, queues)
+
     async def _ask(
-        self, ask: Callable[[AbstractConnection, str], Awaitable[Answer]], mark: str
+        self, ask: Callable[[AbstractConnection, About], Awaitable[Answer]], about: About
     ) -> Answer:
         session = self._link.session
         if session is None:
             raise PublishFailed(Unsent.BROKER_AWAY)
         try:
             async with asyncio.timeout(_DECLARE_SECONDS):
-                return await ask(session.connection, mark)
+                return await ask(session.connection, about)
         except Exception as error:  # the library has a dozen reasons
             raise PublishFailed(Unsent.UNKNOWN) from error
 
