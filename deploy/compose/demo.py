@@ -16,7 +16,7 @@ from deploy.keys.folder import write
 from deploy.local.demo import FIRST_REQUEST, OPENAI_URL, Demo, Provider
 
 FOLDER: Final = "REQRUN_DEMO_FOLDER"
-GATEWAY: Final = "REQRUN_GATEWAY_URL"
+GATEWAY: Final = "REQRUN_SITE_GATEWAY_URL"
 SIMULATOR: Final = "REQRUN_SIMULATOR_URL"
 
 # Where the ports are published (docker-compose.yml).

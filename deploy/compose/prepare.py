@@ -51,7 +51,7 @@ def of_servers(site: Site) -> dict[str, dict[str, str]]:
     of_broker = definitions(_users(site.password), is_one_node=True)
     return {
         "postgresql": {"password": site.password["postgresql"], "roles.sql": roles(site.password)},
-        "rabbitmq": {"definitions.json": json.dumps(of_broker), "10-reqrun.conf": _RABBITMQ},
+        "rabbitmq": {"definitions.json": json.dumps(of_broker), "rabbitmq.conf": _RABBITMQ},
         "redis": {"redis.conf": _REDIS.format(password=site.password["redis"])},
     }
 

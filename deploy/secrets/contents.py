@@ -1,7 +1,8 @@
 """Who reads which secret, as data: a template a variable, over the facts of one installation.
 
-`{host[…]}` is where a server is, `{password[…]}` of passwords.py, `{key[…]}` of deploy/keys/facts.py
-and `{given[…]}` what only the operator knows. A reader is a process, or several of one service.
+`{host[…]}` is where a server is, `{password[…]}` one of passwords.py, `{key[…]}` a text of
+deploy/keys/facts.py, `{given[…]}` what only the operator knows. A reader is a process, or several
+of one service.
 """
 
 from collections.abc import Mapping
