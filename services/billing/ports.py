@@ -80,7 +80,7 @@ class Paddle(Protocol):
         """What `change_price` would cost."""
         ...
 
-    async def change_price(self, subscription_id: str, price_id: str) -> Costs:
+    async def change_price(self, subscription_id: str, price_id: str) -> None:
         """Buy that instead, from now on, prorated; it stays as it was if the payment fails."""
         ...
 

@@ -1,0 +1,1 @@
+"""Ways out: implement a port, translate every foreign failure."""
