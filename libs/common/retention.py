@@ -46,6 +46,8 @@ ABUSE: Final = 30 * DAY
 OUTBOX: Final = timedelta(hours=1)
 ROLLUPS: Final = 400 * DAY
 METADATA: Final = 30 * DAY
+WEBHOOKS: Final = 90 * DAY
+STRANGERS: Final = 90 * DAY
 USAGE: Final = 3660 * DAY
 """Ten years and some days: § 147 AO and its like elsewhere, for what invoices are made of."""
 
@@ -134,6 +136,24 @@ BILLING: Final[dict[str, Kept]] = {
         "after their period; what deleted accounts used, without projects, models and requests",
         Erasure.STRIPPED,
     ),
+    "webhooks": Kept(WEBHOOKS, "after they came; their bodies as the account", Erasure.STRIPPED),
+    "customers": Kept(
+        STRANGERS, "where nobody of ours is one; else " + _LIVING + ", then an id", Erasure.STRIPPED
+    ),
+    "customer_links": Kept(None, "for ever: of which account invoices are", Erasure.STRIPPED),
+    "addresses": Kept(
+        STRANGERS, "of strangers; else " + _LIVING + ", then the country", Erasure.STRIPPED
+    ),
+    "businesses": Kept(
+        STRANGERS, "of strangers; else " + _LIVING + ", then an id", Erasure.STRIPPED
+    ),
+    "subscriptions": Kept(USAGE, "after they ended: invoices rest on them", Erasure.STRIPPED),
+    "subscription_moves": Kept(USAGE, "as their subscription", Erasure.STRIPPED),
+    "transactions": Kept(
+        USAGE, "after they were billed; 90 days where they never were", Erasure.STRIPPED
+    ),
+    "adjustments": Kept(USAGE, "after they were made", Erasure.STRIPPED),
+    "outbox": _OUTBOX,
     "alembic_version": _MIGRATIONS,
 }
 

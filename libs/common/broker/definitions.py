@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from libs.common.broker.topology import (
+    ACCOUNTS_BILLING,
     BILLING_ACCOUNTS,
     BILLING_REQUESTS,
     CLASSIC,
@@ -60,7 +61,7 @@ GRANTS: Final = {
     "executor": Grant(
         (WORK, EVENTS, PARKED), (WORK_FIRST, WORK_REST, EXECUTOR_PROJECTS, EXECUTOR_ACCOUNTS)
     ),
-    "accounts": Grant((EVENTS,), ()),
+    "accounts": Grant((EVENTS, PARKED), (ACCOUNTS_BILLING,)),
     "billing": Grant((EVENTS, PARKED), (BILLING_REQUESTS, BILLING_ACCOUNTS)),
 }
 """What each service needs."""
@@ -126,7 +127,7 @@ def _permission(user: User, vhost: str) -> dict[str, str]:
 
 def _marks() -> list[str]:
     """Of every database that has an outbox."""
-    return [MARKS + database for database in ("requests", "accounts")]
+    return [MARKS + database for database in ("requests", "accounts", "billing")]
 
 
 def _any_of(names: list[str]) -> str:

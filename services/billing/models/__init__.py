@@ -5,6 +5,17 @@
 
 from services.billing.models.accounts import BillingAccount
 from services.billing.models.base import Base
+from services.billing.models.paddle import (
+    Address,
+    Adjustment,
+    Business,
+    Customer,
+    CustomerLink,
+    Subscription,
+    SubscriptionMove,
+    Transaction,
+    Webhook,
+)
 from services.billing.models.usage import (
     UsageAccountDay,
     UsageDay,
@@ -14,11 +25,20 @@ from services.billing.models.usage import (
 )
 
 __all__ = [
+    "Address",
+    "Adjustment",
     "Base",
     "BillingAccount",
+    "Business",
+    "Customer",
+    "CustomerLink",
+    "Subscription",
+    "SubscriptionMove",
+    "Transaction",
     "UsageAccountDay",
     "UsageDay",
     "UsageNotice",
     "UsageRecord",
     "UsageSum",
+    "Webhook",
 ]

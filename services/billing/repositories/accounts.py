@@ -20,7 +20,7 @@ class BillingAccountRepository:
         """False when the books are open already; they stay as they are."""
         statement = (
             insert(BillingAccount)
-            .values(account_id=account_id, plan=plan, opened_at=opened_at)
+            .values(account_id=account_id, plan=plan, effective_plan=plan, opened_at=opened_at)
             .on_conflict_do_nothing()
             .returning(BillingAccount.account_id)
         )
