@@ -38,6 +38,7 @@ _GATEWAY = {
     "SERVICE_KEY_ID": "{key[gateway_id]}",
     "DATA_PLANE_KEYS": "{key[data_plane]}",
     "EXECUTOR_URL": "http://127.0.0.1:{port[executor-internal]}",
+    "DASHBOARD_URL": "http://127.0.0.1:{port[accounts]}",
     **_REDIS,
     **_ASK_ACCOUNTS,
     **_VERIFY,

@@ -23,8 +23,8 @@ METADATA_RETENTION: Final = timedelta(days=30)
 
 _STATEMENT: Final = """
 SELECT request_id, verdict, slot_rank, accepted_at, existing_id
-FROM accept_v3($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-    $20, $21, $22, $23, p_is_exact => {})
+FROM accept_v4($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+    $20, $21, $22, $23, $24, p_is_exact => {})
 """
 _FAST: Final = _STATEMENT.format("false")
 _EXACT: Final = _STATEMENT.format("true")
@@ -45,9 +45,9 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     `body`: what the provider will get, sealed under the project's data key and `body_key`.
     `connection_id`: where it will go. `running_limit`: how many slots the plan gives the project.
     `pending_limit`: open requests of the account in this mode; `monthly_limit`: accepted live ones
-    a calendar month (UTC). `metadata_retention`: how long records of the project's requests, this
-    one and all before it, are kept once their bodies are gone. `nonce`: of a signed call; spent
-    with the request, or by its refusal.
+    a period, which begins on `anchor_day` (libs/common/periods.py). `metadata_retention`: how long
+    records of the project's requests, this one and all before it, are kept once their bodies are
+    gone. `nonce`: of a signed call; spent with the request, or by its refusal.
     `retried_from`: the failed request that this one repeats; it takes over that one's key.
     """
 
@@ -69,6 +69,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     running_limit: int
     pending_limit: int
     monthly_limit: int
+    anchor_day: int = 1
     metadata_retention: timedelta = METADATA_RETENTION
     nonce: str | None = None
     idempotency: Idempotency | None = None
@@ -168,6 +169,7 @@ def _columns(items: Sequence[Submission]) -> list[list[object]]:
         [item.pending_limit for item in items],
         [item.monthly_limit for item in items],
         [int(item.metadata_retention.total_seconds()) for item in items],
+        [item.anchor_day for item in items],
     ]
 
 

@@ -5,26 +5,25 @@ from typing import Final
 
 import msgspec
 
+from libs.common import periods
 from libs.ledger.connection import Connection
 
-# As accept counts: a period that is over counts as zero (migrations/sql/0004_accept.sql).
+# As accept counts: a period that is over counts as zero (migrations/sql/0007_accept.sql).
 _STATEMENT: Final = """
-WITH clock AS MATERIALIZED (
-    SELECT date_trunc('month', clock_timestamp(), 'UTC') AS month
-)
+WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now)
 SELECT coalesce(max(c.pending) FILTER (WHERE c.mode = 'live'), 0) AS pending,
     coalesce(max(c.pending) FILTER (WHERE c.mode = 'test'), 0) AS pending_test,
     coalesce(max(c.accepted) FILTER (
-        WHERE c.mode = 'live' AND c.period = (k.month AT TIME ZONE 'UTC')::date
+        WHERE c.mode = 'live' AND c.period >= period_start_v1($2, k.now)
     ), 0) AS accepted,
-    (k.month AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC' AS resets_at
+    k.now
 FROM clock k LEFT JOIN account_counters c ON c.account_id = $1
-GROUP BY k.month
+GROUP BY k.now
 """
 
 
 class Counters(msgspec.Struct, frozen=True, kw_only=True):
-    """Open live and test requests, live ones accepted this month (UTC), and when it is over."""
+    """Open live and test requests, live ones accepted in this period, and when it is over."""
 
     pending: int
     pending_test: int
@@ -32,8 +31,13 @@ class Counters(msgspec.Struct, frozen=True, kw_only=True):
     resets_at: datetime
 
 
-async def read_counters(connection: Connection, account_id: str) -> Counters:
-    """Zeros for an account that has never sent anything."""
-    row = await connection.fetchrow(_STATEMENT, account_id)
-    assert row is not None  # noqa: S101  # one month, one row
-    return Counters(**dict(row))
+async def read_counters(connection: Connection, account_id: str, anchor_day: int) -> Counters:
+    """Zeros for an account that has never sent anything. `anchor_day`: libs/common/periods.py."""
+    row = await connection.fetchrow(_STATEMENT, account_id, anchor_day)
+    assert row is not None  # noqa: S101  # one clock, one row
+    return Counters(
+        pending=row["pending"],
+        pending_test=row["pending_test"],
+        accepted=row["accepted"],
+        resets_at=periods.resets_at(anchor_day, row["now"]),
+    )

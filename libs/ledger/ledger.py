@@ -118,10 +118,10 @@ class GatewayLedger:
         """A project's numbers. Raises LedgerAway."""
         return await self._bodies.run(lambda connection: stats.read_stats(connection, of, limits))
 
-    async def read_counters(self, account_id: str) -> Counters:
+    async def read_counters(self, account_id: str, anchor_day: int) -> Counters:
         """Where an account stands. Raises LedgerAway."""
         return await self._bodies.run(
-            lambda connection: counters.read_counters(connection, account_id)
+            lambda connection: counters.read_counters(connection, account_id, anchor_day)
         )
 
     async def cancel(self, change: Change) -> CancelAnswer:

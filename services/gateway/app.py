@@ -37,7 +37,7 @@ from services.gateway.api.edge import Edge
 from services.gateway.api.internal import Overseers
 from services.gateway.api.routes import routes
 from services.gateway.ports import Ports
-from services.gateway.settings import Settings, secrets_of
+from services.gateway.settings import Settings, secrets_of, upgrade_url
 from services.gateway.use_cases.addresses import Addresses
 from services.gateway.use_cases.callers import Callers, Secrets
 from services.gateway.use_cases.entrance import Entrance
@@ -81,6 +81,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[list[Loop]]:
             models=HttpModels(executors, _tokens(settings)),
             wakeups=RedisTeller(redis),
             clock=SystemClock(),
+            upgrade_url=upgrade_url(settings),
         )
         yield _loops(settings, ledger, ports, secrets)
 

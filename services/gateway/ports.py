@@ -75,7 +75,7 @@ class Ledger(Protocol):
         """What ended in a range of time, and what is open."""
         ...
 
-    async def read_counters(self, account_id: str) -> Counters:
+    async def read_counters(self, account_id: str, anchor_day: int) -> Counters:
         """The counters that enforce an account's limits."""
         ...
 
@@ -140,7 +140,7 @@ class Rates(Protocol):
 
 
 class Ports(msgspec.Struct, frozen=True, kw_only=True):
-    """All of them."""
+    """All of them. `upgrade_url`: where a person chooses a larger plan; None where nobody can."""
 
     ledger: Ledger
     hints: Hints
@@ -150,3 +150,4 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     wakeups: WakeUps
     models: Models
     clock: Clock
+    upgrade_url: str | None = None

@@ -27,7 +27,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     kept waiting at once; one more gets the asynchronous answer at once. `failures_a_minute`:
     failed authentications of one client address before nobody new is looked up for it.
     `max_connections`: one more is refused with 503; below the process's limit of open files.
-    `head_timeout`: for the head of a call to arrive.
+    `head_timeout`: for the head of a call to arrive. `dashboard_url`: where people see the
+    dashboard; whoever is refused for the plan's monthly limit is shown the way there.
     """
 
     ledger_url: Secret
@@ -56,6 +57,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     failures_a_minute: int = 30
     max_connections: int = 25_000
     head_timeout: timedelta = timedelta(seconds=10)
+    dashboard_url: str = ""
 
 
 class MigrationSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +75,12 @@ def secrets_of(settings: Settings) -> Secrets:
     except ValueError:
         raise SettingsError("REQRUN_DATA_PLANE_KEYS are not X25519 private keys") from None
     return Secrets([_pepper(text) for text in texts], SealingKeyring(keys))
+
+
+def upgrade_url(settings: Settings) -> str | None:
+    """The dashboard's page of plans; None where we do not know the dashboard."""
+    address = settings.dashboard_url.rstrip("/")
+    return f"{address}/billing" if address else None
 
 
 def _pepper(text: str) -> bytes:

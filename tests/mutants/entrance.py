@@ -16,7 +16,7 @@ _LIMITS: Final = "tests/integration/ledger/test_interleaved_limits.py"
 _ENTRANCE: Final = "services/gateway/use_cases/entrance.py"
 _SUBMITTING: Final = "services/gateway/use_cases/submitting.py"
 _KNOWN_CALLERS: Final = "services/gateway/use_cases/callers.py"
-_ACCEPT: Final = "libs/ledger/migrations/sql/0002_accept.sql"
+_ACCEPT: Final = "libs/ledger/migrations/sql/0007_accept.sql"
 
 MUTANTS: Final = (
     Mutant(

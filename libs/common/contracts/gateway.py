@@ -89,7 +89,7 @@ def retry_path(project_id: str, request_id: str) -> str:
 
 
 def account_standing_path(account_id: str) -> str:
-    """`GET` answers AccountStandingAnswer."""
+    """`GET` with a StandingQuestion as the query answers AccountStandingAnswer."""
     return f"/internal/accounts/{account_id}/standing"
 
 
@@ -213,10 +213,16 @@ class ChangeAnswer(msgspec.Struct, frozen=True):
     state: RequestState
 
 
+class StandingQuestion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`anchor_day`: on which the account's periods begin (libs/common/periods.py)."""
+
+    anchor_day: Annotated[int, Meta(ge=1, le=31)] = 1
+
+
 class AccountStandingAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The counters that enforce an account's limits; `pending` counts live requests.
 
-    `accepted`: live ones of this month (UTC), which is over at `resets_at`.
+    `accepted`: live ones of the account's period that is now, which is over at `resets_at`.
     """
 
     pending: int

@@ -81,9 +81,9 @@ class PatientLedger:
         """See Ledger."""
         return await _patiently(self._ledger.read_stats(of, limits))
 
-    async def read_counters(self, account_id: str) -> Counters:
+    async def read_counters(self, account_id: str, anchor_day: int) -> Counters:
         """See Ledger."""
-        return await _patiently(self._ledger.read_counters(account_id))
+        return await _patiently(self._ledger.read_counters(account_id, anchor_day))
 
 
 async def _patiently(answer: Coroutine[Any, Any, Answer]) -> Answer:

@@ -16,6 +16,7 @@ from libs.common.contracts.gateway import (
     RequestAnswer,
     RequestsAnswer,
     RequestsQuestion,
+    StandingQuestion,
 )
 from libs.common.contracts.stats import StatsAnswer, StatsQuestion
 from libs.common.crypto import SealingKeyring
@@ -74,8 +75,11 @@ def _reading(ports: Ports) -> list[Any]:
         return answers.stats(found, steps_of(asked))
 
     @get("/accounts/{account_id:str}/standing")
-    async def show_standing(account_id: FromPath[str]) -> AccountStandingAnswer:
-        return answers.counters(await overseeing.read_counters(ports, _named(account_id)))
+    async def show_standing(
+        account_id: FromPath[str], request: AnyRequest
+    ) -> AccountStandingAnswer:
+        asked = _asked(request, StandingQuestion)
+        return answers.counters(await overseeing.read_counters(ports, _named(account_id), asked))
 
     return [list_requests, show, show_stats, show_standing]
 

@@ -171,16 +171,20 @@ class PendingLimitReached(errors.LimitReached):
 
 
 class MonthlyQuotaReached(errors.LimitReached):
-    """The account has used up its month."""
+    """The account has used up its period. `upgrade_url`: where a person gets a larger plan."""
 
     code = "monthly_quota_exceeded"
 
-    def __init__(self, limit: int, resets_at: datetime, now: datetime) -> None:
+    def __init__(
+        self, limit: int, resets_at: datetime, now: datetime, *, upgrade_url: str | None = None
+    ) -> None:
+        more = f" For more before then, choose a larger plan: {upgrade_url}" if upgrade_url else ""
         super().__init__(
-            f"This account has used the {limit} requests of its plan for this month. The count "
-            f"starts anew on {resets_at:%Y-%m-%d}.",
+            f"This account has used the {limit} requests a month of its plan. The count starts "
+            f"anew on {resets_at:%Y-%m-%d} (00:00 UTC).{more}",
             retry_after=resets_at - now,
         )
+        self.resets_at = resets_at
 
 
 class IdempotencyConflict(errors.Conflict):

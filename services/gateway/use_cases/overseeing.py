@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from libs.common.contracts.accounts import KeyContext
+from libs.common.contracts.gateway import StandingQuestion
 from libs.common.contracts.stats import MAX_OPEN_COUNTED, TOP_MODELS, StatsQuestion
 from libs.common.crypto import SealBroken, SealingKeyring
 from libs.common.ids import is_id
@@ -101,9 +102,9 @@ async def read_stats(ports: Ports, project_id: str, asked: StatsQuestion) -> Sta
     return await ports.ledger.read_stats(of, _LIMITS)
 
 
-async def read_counters(ports: Ports, account_id: str) -> Counters:
+async def read_counters(ports: Ports, account_id: str, asked: StandingQuestion) -> Counters:
     """Where an account stands. Raises Unavailable."""
-    return await ports.ledger.read_counters(account_id)
+    return await ports.ledger.read_counters(account_id, asked.anchor_day)
 
 
 def _opened(caller: Caller, request_id: str, revealed: Revealed) -> Content:

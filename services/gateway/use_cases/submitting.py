@@ -7,11 +7,21 @@ from typing import Final
 import msgspec
 from prometheus_client import Histogram
 
+from libs.common import tracing
 from libs.common.contracts.gateway import CHAT_COMPLETIONS
 from libs.common.errors import AppError, Unavailable
 from libs.common.ids import new_id
 from libs.common.metrics import LATENCY_BUCKETS
-from libs.ledger.accept import Accepted, Idempotency, Known, Refusal, Refused, Submission
+from libs.common.periods import resets_at
+from libs.ledger.accept import (
+    Accepted,
+    Idempotency,
+    Known,
+    Refusal,
+    Refused,
+    Submission,
+    Verdict,
+)
 from libs.ledger.look import Standing
 from libs.ledger.original import Original
 from libs.ledger.states import State
@@ -26,7 +36,6 @@ from services.gateway.domain.errors import (
     RequestNotFound,
     ResultErased,
 )
-from services.gateway.domain.periods import next_month
 from services.gateway.domain.submissions import Chat, Settings, canonical
 from services.gateway.ports import Ports
 from services.gateway.use_cases.callers import Caller
@@ -128,7 +137,8 @@ async def _take_in(
                 started = time.perf_counter()
                 accepted = msgspec.structs.replace(reply.standing, body_key=submission.body_key)
                 try:
-                    standing = await until_final(ports, caller, waiter, accepted)
+                    with tracing.within("wait"):
+                        standing = await until_final(ports, caller, waiter, accepted)
                 except ContentUnreadable:
                     raise
                 except Unavailable:
@@ -159,7 +169,9 @@ async def _replay(
 
 async def _accept(ports: Ports, caller: Caller, submission: Submission) -> Reply | Known:
     started = time.perf_counter()
-    verdict = await ports.ledger.accept(submission)
+    with tracing.begin_request("accept", submission.id) as span:
+        verdict = await ports.ledger.accept(submission)
+        span.note(project_id=submission.project_id, mode=submission.mode, outcome=_kind(verdict))
     seconds = time.perf_counter() - started
     if isinstance(verdict, Refused):
         raise _refusal(ports, caller, verdict)
@@ -169,6 +181,12 @@ async def _accept(ports: Ports, caller: Caller, submission: Submission) -> Reply
     if verdict.hint is not None:
         ports.hints.send(verdict.hint)
     return Reply(standing=_standing(verdict), accept_seconds=seconds)
+
+
+def _kind(verdict: Verdict) -> str:
+    if isinstance(verdict, Refused):
+        return verdict.why.value
+    return "known" if isinstance(verdict, Known) else "accepted"
 
 
 def _standing(accepted: Accepted) -> Standing:
@@ -192,7 +210,12 @@ def _refusal(ports: Ports, caller: Caller, refused: Refused) -> AppError:
         case Refusal.PENDING_LIMIT:
             return PendingLimitReached(limits.pending)
         case Refusal.MONTHLY_LIMIT:
-            return MonthlyQuotaReached(limits.requests_per_month, next_month(now), now)
+            return MonthlyQuotaReached(
+                limits.requests_per_month,
+                resets_at(caller.context.anchor_day, now),
+                now,
+                upgrade_url=ports.upgrade_url,
+            )
 
 
 def _submission(caller: Caller, model: str, body: bytes, settings: Settings) -> Submission:
@@ -222,4 +245,5 @@ def _submission(caller: Caller, model: str, body: bytes, settings: Settings) -> 
         running_limit=context.limits.running,
         pending_limit=context.limits.pending,
         monthly_limit=context.limits.requests_per_month,
+        anchor_day=context.anchor_day,
     )

@@ -129,6 +129,7 @@ def settings(
         env="local",
         port=free_ports(),
         internal_port=free_ports(),
+        dashboard_url="https://app.reqrun.test/",
     )
 
 

@@ -3,13 +3,15 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
 
 from deploy.local.ports import free_ports
+from libs.common import periods
 from libs.common.crypto import issue_api_key
+from services.gateway.domain.errors import MonthlyQuotaReached
 from services.gateway.settings import Settings
 from tests.support.accounts_stand_in import LIMITS, AccountsStandIn
 from tests.support.gateways import Gateway, bearer
@@ -59,18 +61,34 @@ async def test_over_the_pending_cap_the_answer_says_so(
     assert refused.headers["x-should-retry"] == "false"
 
 
-async def test_over_the_monthly_quota_the_answer_says_when_it_starts_anew(
-    gateway: Gateway, accounts: AccountsStandIn
+@pytest.mark.parametrize("is_drop_in", [False, True], ids=["published", "drop-in"])
+async def test_over_the_monthly_quota_the_answer_says_when_it_starts_anew_and_where_more_is(
+    gateway: Gateway, accounts: AccountsStandIn, *, is_drop_in: bool
 ) -> None:
-    key = _limited(accounts, requests_per_month=1)
-    await gateway.accept(key)
+    anchor = (datetime.now(UTC) - timedelta(days=12)).day
+    limits = msgspec.structs.replace(LIMITS, requests_per_month=1)
+    key = accounts.issue("live", None, limits=limits, anchor_day=anchor, is_drop_in=is_drop_in)
+    await gateway.accept(key, wait=False)
 
     refused = await gateway.submit(key, idempotency_key="k")
 
-    assert refused.json()["error"]["code"] == "monthly_quota_exceeded"
+    error = refused.json()["error"]
+    assert (refused.status_code, error["code"]) == (429, "monthly_quota_exceeded")
     assert refused.headers["x-should-retry"] == "false"
-    begins = datetime.now(UTC).timestamp() + int(refused.headers["retry-after"])
-    assert datetime.fromtimestamp(begins, UTC).day in (1, 2)
+    resets_at = periods.resets_at(anchor, datetime.now(UTC))
+    assert f"{resets_at:%Y-%m-%d}" in error["message"]
+    assert error["message"].endswith(" https://app.reqrun.test/billing")
+    begins = datetime.now(UTC) + timedelta(seconds=int(refused.headers["retry-after"]))
+    assert abs(begins - resets_at) < timedelta(minutes=1)
+
+
+def test_without_a_dashboard_no_link_is_made_up() -> None:
+    now = datetime(2026, 11, 23, 9, tzinfo=UTC)
+
+    refusal = MonthlyQuotaReached(1_000, datetime(2026, 12, 1, tzinfo=UTC), now)
+
+    assert str(refusal).endswith("starts anew on 2026-12-01 (00:00 UTC).")
+    assert refusal.retry_after == timedelta(days=7, hours=15)
 
 
 async def test_the_rate_is_told_in_every_answer_and_kept(

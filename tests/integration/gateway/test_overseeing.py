@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
+from libs.common import periods
 from libs.common.clock import SystemClock
 from libs.common.contracts import gateway as contract
 from libs.common.contracts.executor import TokenUsage
@@ -273,6 +274,19 @@ async def test_an_account_stands_where_its_limits_count(project: Project) -> Non
     last_month = "UPDATE account_counters SET period = period - 1 WHERE account_id = $1"
     await project.ledger.sql.execute(last_month, account_id)
     assert (await project.asking.standing(account_id)).accepted == 0
+
+
+async def test_an_account_stands_in_its_own_period(
+    gateway: Gateway, accounts_key: ServiceKey
+) -> None:
+    path = contract.account_standing_path(new_id("acc"))
+    headers = accounts_key.headers(contract.AUDIENCE, SystemClock())
+    answer = await gateway.internal.get(path, params={"anchor_day": 31}, headers=headers)
+    refused = await gateway.internal.get(path, params={"anchor_day": 32}, headers=headers)
+
+    standing = msgspec.json.decode(answer.content, type=contract.AccountStandingAnswer)
+    assert standing.resets_at == periods.resets_at(31, datetime.now(UTC))
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "unsupported_parameter")
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ async def test_the_dispatcher_counts_and_the_gateway_tells_what_was_counted(
 
     assert [step.completed for step in stats.steps] == [1]
     assert [(one.state, one.n) for one in stats.open] == [(State.QUEUED, 1)]
-    assert (await gateway.read_counters("acc_a")).pending == 1
+    assert (await gateway.read_counters("acc_a", 1)).pending == 1
     shown = await gateway.show("prj_a", second.request_id)
     assert shown is not None
     assert shown.state is State.QUEUED

@@ -107,7 +107,7 @@ async def ask_all(costs: Costs, request_id: str, key: str) -> None:
     assert await costs.of("show", lambda c: show(c, "prj_a", request_id)) is not None
     question = Question("prj_a", "live", request_id)
     assert await costs.of("reveal", lambda c: reveal(c, question)) is not None
-    assert (await costs.of("counters", lambda c: read_counters(c, "acc_a"))).pending == 1
+    assert (await costs.of("counters", lambda c: read_counters(c, "acc_a", 1))).pending == 1
     by_key = ListQuestion(project_id="prj_a", mode="live", idempotency_key=key)
     [listed] = await costs.of("list by key", partial(list_requests, question=by_key))
     assert listed.id == request_id
