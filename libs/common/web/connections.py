@@ -6,7 +6,8 @@ one that reaches into its HTTP protocol, and tests/integration/common/test_slow_
 every reach over raw sockets. What is not HTTP/1.1 to the letter (conflicting lengths, folded lines,
 bare CR or LF) llhttp itself refuses; here it gets its answer in our envelope.
 
-Once a head is there, its body is the application's to bound.
+An application may give a body less time than here, and answer in its own words. Whoever does not
+read its answer is cut, too: what is written lastly, uvicorn would keep in memory for ever.
 """
 
 import asyncio
@@ -23,12 +24,17 @@ from libs.common.errors import AppError, InvalidInput, Unavailable
 from libs.common.web.errors import render
 
 CUT: Final = Counter("reqrun_connections_cut_total", "Connections ended by the server", ["reason"])
-_LATE, _MALFORMED, _SURPLUS = (CUT.labels(reason) for reason in ("late", "malformed", "surplus"))
+_LATE, _MALFORMED, _SURPLUS, _SLOW_BODY, _UNREAD = (
+    CUT.labels(reason) for reason in ("late", "malformed", "surplus", "slow_body", "unread")
+)
 
 _NEVER: Final = math.inf
 _SURPLUS_SECONDS: Final = 1.0
 _LINGER_SECONDS: Final = 1.0
 _LOOKS_A_HEAD: Final = 10
+
+UNREAD_BYTES: Final = 64 * 1024
+"""Who reads 2 KiB a second stays; with less than that left to send, the rest counts."""
 
 
 class MalformedHead(InvalidInput):
@@ -41,21 +47,29 @@ class Bounds(msgspec.Struct, frozen=True):
     """What one connection, and all together, may cost.
 
     `head_time`: for a whole head, from connecting or from its first byte; a tenth of it is the
-    precision. `head_bytes`: request line and headers. `connections`: open at once; keep it below
-    the process's limit of open files.
+    precision. `head_bytes`: request line and headers. `body_time`: for a whole body, from its head.
+    `unread_time`: in which a reader must take all that waits for it, or UNREAD_BYTES of that.
+    `connections`: open at once; keep it below the process's limit of open files.
     """
 
     head_time: timedelta = timedelta(seconds=10)
     head_bytes: int = 64 * 1024
+    body_time: timedelta = timedelta(seconds=30)
+    unread_time: timedelta = timedelta(seconds=30)
     connections: int = 25_000
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """One connection. `late_at`: when it is cut unless a head is complete, by the loop's clock."""
+    """One connection. `late_at`: when it is cut unless a head is complete, by the loop's clock.
+
+    `body_late_at`: unless a body is. `_unread_at`, `_unread`: since when its reader owes us some
+    reading, and how much waited then.
+    """
 
     bounds: ClassVar[Bounds]
 
-    late_at = _NEVER
+    late_at = body_late_at = _unread_at = _NEVER
+    _unread = 0
     _is_surplus = _is_refused = _is_in_head = _is_first_piece = False
     _piece_bytes = _head_bytes = 0
 
@@ -101,7 +115,18 @@ class BoundedConnection(HttpToolsProtocol):
         if not is_small and self._measure() > self.bounds.head_bytes:
             raise MalformedHead(_NOT_HTTP)
         self._is_in_head, self.late_at = False, _NEVER
+        self.body_late_at = self.loop.time() + self.bounds.body_time.total_seconds()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The body is there, too."""
+        self.body_late_at = _NEVER
+        super().on_message_complete()
+
+    def resume_writing(self) -> None:
+        """Most of what waited has been read."""
+        self._unread_at = _NEVER
+        super().resume_writing()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # uvicorn's words, not ours
         """What follows cannot be understood."""
@@ -110,7 +135,27 @@ class BoundedConnection(HttpToolsProtocol):
         _MALFORMED.inc()
         self._refuse(MalformedHead(_NOT_HTTP))
 
-    def cut_if_late(self, now: float) -> None:
+    def look(self, now: float) -> None:
+        """Cut it if it is late in any way."""
+        self._cut_if_late(now)
+        if now >= self.body_late_at:
+            self.body_late_at = _NEVER
+            _SLOW_BODY.inc()
+            self.transport.close()
+        self._cut_if_unread(now)
+
+    def _cut_if_unread(self, now: float) -> None:
+        """A transport that is closing, too: it would wait for its reader for ever."""
+        waiting = self.transport.get_write_buffer_size()
+        if waiting == 0:
+            self._unread_at = _NEVER
+        elif self._unread_at == _NEVER or waiting <= self._unread - UNREAD_BYTES:
+            self._unread_at, self._unread = now, waiting
+        elif now >= self._unread_at + self.bounds.unread_time.total_seconds():
+            _UNREAD.inc()
+            self.transport.abort()
+
+    def _cut_if_late(self, now: float) -> None:
         """Close it if its head did not come in time, unless a request before it is being answered.
 
         Silently: a proxy that kept the connection for later use would take a 408 for the answer to
@@ -169,4 +214,4 @@ async def cut_the_late(connections: Iterable[object], bounds: Bounds) -> None:
         now = loop.time()
         for connection in tuple(connections):
             if isinstance(connection, BoundedConnection):
-                connection.cut_if_late(now)
+                connection.look(now)

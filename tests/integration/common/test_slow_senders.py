@@ -3,75 +3,19 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
-from deploy.local.ports import free_ports
-from libs.common.web.app import serve
 from libs.common.web.connections import Bounds
 from tests.support.raw_http import RawConnection
+from tests.support.raw_site import Site, running
 from tests.support.waiting import until
 
 HEAD_SECONDS = 1.0
 QUICK = Bounds(head_time=timedelta(seconds=HEAD_SECONDS), head_bytes=4096, connections=600)
 GOOD = b"GET / HTTP/1.1\r\nHost: t\r\n\r\n"
-
-
-class App:
-    """Answers everything with the number of its bytes; `/slow` only when `release` is set."""
-
-    def __init__(self) -> None:
-        self.release = asyncio.Event()
-        self.calls = 0
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """One call."""
-        self.calls += 1
-        size, more = 0, scope["path"] != "/early"
-        while more:
-            message = await receive()
-            if message["type"] != "http.request":
-                return
-            size, more = size + len(message["body"]), message["more_body"]
-        if scope["path"] == "/slow":
-            await self.release.wait()
-        body = str(size).encode()
-        headers = [(b"content-length", b"%d" % len(body))]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-
-
-class Site:
-    """A server in the test's event loop."""
-
-    def __init__(self, app: App, port: int) -> None:
-        self.app, self.port = app, port
-
-    async def open(self) -> RawConnection:
-        return await RawConnection.open(self.port)
-
-    async def is_up(self) -> bool:
-        try:
-            await (await self.open()).close()
-        except ConnectionRefusedError:
-            return False
-        return True
-
-
-@asynccontextmanager
-async def running(bounds: Bounds) -> AsyncIterator[Site]:
-    site, stop = Site(App(), free_ports()), asyncio.Event()
-    serving = asyncio.ensure_future(serve(site.app, "127.0.0.1", site.port, bounds=bounds)(stop))
-    try:
-        await until(site.is_up)
-        yield site
-    finally:
-        site.app.release.set()
-        stop.set()
-        await serving
 
 
 @pytest.fixture(scope="module")
