@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from libs.common import crash_points, logs, runtime
+from libs.common import crash_points, logs, runtime, telemetry
 from libs.common.commands import render
 from libs.common.errors import AppError
 from libs.common.settings import Secret, SettingsError, load
@@ -18,6 +18,7 @@ from services.accounts.api import commands, support_commands
 from services.accounts.settings import MigrationSettings, Settings
 
 ROLES: Final = {"web": app.run_web, "worker": app.run_worker}
+PROCESSES: Final = {"web": app.NAME, "worker": f"{app.NAME}-worker"}
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
             return 0
         if arguments and arguments[0] in ROLES:
             settings = load(Settings, environ)
-            logs.configure(app.NAME, settings.log_level)
+            telemetry.start(app.NAME, PROCESSES[arguments[0]], settings)
             return runtime.start(lambda: ROLES[arguments[0]](settings))
         return _command(commands.parser().parse_args(arguments), environ)
     except (SettingsError, AppError) as refused:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import httpx2
 from litestar import Litestar
 
-from libs.common import crypto, migrations, runtime
+from libs.common import crypto, migrations, runtime, tracing
 from libs.common.addresses import parse_networks
 from libs.common.broker.rabbitmq import RabbitMQPublisher
 from libs.common.clock import Clock, SystemClock
@@ -168,5 +168,6 @@ def _client(url: str) -> httpx2.AsyncClient:
         timeout=_HTTP_SECONDS,
         trust_env=False,
         follow_redirects=False,
+        event_hooks={"request": [tracing.carry]},
         limits=httpx2.Limits(max_connections=_CONNECTIONS),
     )

@@ -10,6 +10,7 @@ import msgspec
 from libs.common.contracts.plans import PlanName
 from libs.common.crypto import PublicSealingKey
 from libs.common.settings import Secret, SettingsError
+from libs.common.telemetry import Ratio
 from libs.common.tokens import PublicServiceKey
 from services.accounts.domain.contacts import Contacts
 
@@ -50,6 +51,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     api_key_pepper_id: int = 1
     env: Literal["local", "production"] = "production"
     log_level: str = "info"
+    traces_url: str = ""
+    traces_ratio: Ratio = 0.1
     host: str = "127.0.0.1"
     port: int = 8080
     internal_port: int = 8081

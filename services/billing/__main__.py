@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from libs.common import crash_points, logs, runtime
+from libs.common import crash_points, logs, runtime, telemetry
 from libs.common.commands import render
 from libs.common.errors import AppError
 from libs.common.settings import SettingsError, load
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
             return 0
         if arguments[:1] == ["worker"]:
             settings = load(Settings, environ)
-            logs.configure(app.NAME, settings.log_level)
+            telemetry.start(app.NAME, f"{app.NAME}-worker", settings)
             return runtime.start(lambda: app.run_worker(settings))
         return _command(arguments, environ)
     except (SettingsError, AppError) as refused:

@@ -6,6 +6,7 @@ import msgspec
 
 from libs.common.contracts.plans import SOLD, PlanName
 from libs.common.settings import Secret, SettingsError
+from libs.common.telemetry import Ratio
 from libs.common.tokens import PublicServiceKey
 
 LIVE_URL: Final = "https://api.paddle.com"
@@ -28,6 +29,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     broker_url: Secret
     env: Literal["local", "production"] = "production"
     log_level: str = "info"
+    traces_url: str = ""
+    traces_ratio: Ratio = 0.1
     host: str = "127.0.0.1"
     port: int = 8080
     internal_port: int = 8081

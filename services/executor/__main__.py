@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from libs.common import crash_points, logs, runtime
+from libs.common import crash_points, runtime, telemetry
 from libs.common.settings import load
 from libs.common.web import health
 from libs.common.web.app import create as create_internal
@@ -21,7 +21,7 @@ async def work() -> None:
     """Run attempts."""
     crash_points.arm(os.environ)
     settings = load(Settings, os.environ)
-    logs.configure(SERVICE, settings.log_level)
+    telemetry.start(SERVICE, SERVICE, settings)
     async with open_worker(settings) as loops:
         await runtime.run(*loops)
 
@@ -30,7 +30,7 @@ async def dispatch() -> None:
     """Turn due rows into hints, and relay the outbox."""
     crash_points.arm(os.environ)
     settings = load(DispatcherSettings, os.environ)
-    logs.configure("dispatcher", settings.log_level)
+    telemetry.start("dispatcher", "dispatcher", settings)
     async with open_dispatcher(settings) as loops:
         await runtime.run(*loops)
 
@@ -38,7 +38,7 @@ async def dispatch() -> None:
 async def simulate() -> None:
     """Serve the test-mode provider."""
     settings = load(SimulatorSettings, os.environ)
-    logs.configure("simulator", settings.log_level)
+    telemetry.start("simulator", "simulator", settings)
     call_log = Path(settings.call_log) if settings.call_log else None
     app = create(has_controls=settings.has_controls, call_log=call_log)
     await runtime.run(

@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from libs.common import tracing
 from libs.common.broker import depths
 from libs.common.broker.dispatch import EventReader
 from libs.common.broker.rabbitmq import RabbitMQConsumer, RabbitMQPublisher
@@ -182,6 +183,7 @@ def _accounts(settings: Settings | DispatcherSettings) -> httpx2.AsyncClient:
         base_url=settings.accounts_url,
         trust_env=False,
         follow_redirects=False,
+        event_hooks={"request": [tracing.carry]},
         limits=httpx2.Limits(max_connections=_ACCOUNTS_CONNECTIONS),
     )
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 import msgspec
 
 from libs.common.settings import Secret
+from libs.common.telemetry import Ratio
 from libs.common.tokens import PublicServiceKey
 
 
@@ -22,6 +23,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     env: str = "local"
     log_level: str = "info"
+    traces_url: str = ""
+    traces_ratio: Ratio = 0.1
     host: str = "127.0.0.1"
     internal_port: int
     ledger_url: Secret
@@ -47,6 +50,8 @@ class DispatcherSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     env: str = "local"
     log_level: str = "info"
+    traces_url: str = ""
+    traces_ratio: Ratio = 0.1
     host: str = "127.0.0.1"
     internal_port: int
     ledger_url: Secret
@@ -66,6 +71,8 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     log_level: str = "info"
+    traces_url: str = ""
+    traces_ratio: Ratio = 0.1
     host: str = "127.0.0.1"
     port: int
     internal_port: int

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from libs.common import crash_points, logs, runtime
+from libs.common import crash_points, logs, runtime, telemetry
 from libs.common.settings import SettingsError, load
 from libs.ledger import migrations
 from services.gateway.api import openapi
@@ -31,7 +31,7 @@ def main(arguments: list[str], environ: Mapping[str, str]) -> int:
         match arguments:
             case ["web"]:
                 settings = load(Settings, environ)
-                logs.configure(SERVICE, settings.log_level)
+                telemetry.start(SERVICE, SERVICE, settings)
                 return runtime.start(lambda: serve(settings))
             case ["migrate"]:
                 logs.configure(SERVICE)

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from libs.common import tracing
 from libs.common.addresses import parse_networks
 from libs.common.broker.rabbitmq import RabbitMQPublisher
 from libs.common.clock import SystemClock
@@ -175,6 +176,7 @@ def _client(url: str, connections: int) -> httpx2.AsyncClient:
         timeout=_HTTP_SECONDS,
         trust_env=False,
         follow_redirects=False,
+        event_hooks={"request": [tracing.carry]},
         limits=httpx2.Limits(max_connections=connections),
     )
 

@@ -8,6 +8,7 @@ import msgspec
 
 from libs.common.crypto import SealingKey, SealingKeyring
 from libs.common.settings import Secret, SettingsError
+from libs.common.telemetry import Ratio
 from libs.common.tokens import PublicServiceKey
 from services.gateway.use_cases.callers import Secrets
 
@@ -45,6 +46,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: tuple[str, ...] = ()
     env: Literal["local", "production"] = "production"
     log_level: str = "info"
+    traces_url: str = ""
+    traces_ratio: Ratio = 0.1
     host: str = "127.0.0.1"
     port: int = 8080
     internal_port: int = 8081

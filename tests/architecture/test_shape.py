@@ -35,6 +35,7 @@ HOMES = {
     "jinja2": r"services/\w+/(api/reference/|pages/)",
     "jwt": r"libs/common/tokens\.py",
     "structlog": r"libs/common/logs\.py",
+    "opentelemetry": r"libs/common/tracing/otel\.py",
 }
 HAS_NO_PLACE = re.compile(r"(utils|helpers|misc|manager|service)(\.py)?$")
 

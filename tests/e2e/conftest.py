@@ -5,13 +5,23 @@ from collections.abc import AsyncIterator, Iterator
 import httpx2
 import pytest
 
+from tests.support.collector import Collector
+from tests.support.collector import collector as listening
 from tests.support.stack import System, running_system
 
 
 @pytest.fixture(scope="session")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """One of everything. Its logs stay in pytest's folder."""
-    with running_system(tmp_path_factory.mktemp("logs")) as started:
+def collector() -> Iterator[Collector]:
+    """Where the system's spans go."""
+    with listening() as kept:
+        yield kept
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[System]:
+    """One of everything, all of it traced. Its logs stay in pytest's folder."""
+    traced = {"TRACES_URL": collector.url, "TRACES_RATIO": "1"}
+    with running_system(tmp_path_factory.mktemp("logs"), settings=traced) as started:
         yield started
 
 

@@ -1,8 +1,8 @@
 """Prompts, answers, provider errors and secrets, sent down every path, are written down nowhere.
 
-Searched are the logs of every process and server, metrics, event bodies, our own error bodies, and
-the data directories of PostgreSQL (its WAL included), RabbitMQ and Redis. A control that is written
-down on purpose is found in each of them, so that the search can fail.
+Searched are the logs of every process and server, metrics, traces, event bodies, our own error
+bodies, and the data directories of PostgreSQL (its WAL included), RabbitMQ and Redis. A control
+that is written down on purpose is found in each of them, so that the search can fail.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from deploy.local.processes import INTERNAL
 from deploy.local.site import port_name
 from tests.support.canaries import Hit, Search, size
 from tests.support.checker_sources import ask, drained
+from tests.support.collector import Collector, collector
 from tests.support.raw_server import RawServer, raw_server, reply
 from tests.support.stack import System, running_system
 from tests.support.waiting import until
@@ -42,9 +43,16 @@ Headers = dict[str, str]
 
 
 @pytest.fixture(scope="module")
-def private_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+def spans() -> Iterator[Collector]:
+    """What the system tells of its traces, all of which are kept."""
+    with collector() as kept:
+        yield kept
+
+
+@pytest.fixture(scope="module")
+def private_system(tmp_path_factory: pytest.TempPathFactory, spans: Collector) -> Iterator[System]:
     """A whole system of this test's own: it is killed, and searched to the last file."""
-    opened = {"OPEN_HOSTS": "127.0.0.1"}
+    opened = {"OPEN_HOSTS": "127.0.0.1", "TRACES_URL": spans.url, "TRACES_RATIO": "1"}
     with running_system(tmp_path_factory.mktemp("logs"), settings=opened) as started:
         # Compressed, a page in the WAL would hide from the search what it holds.
         started.stack.postgresql.execute("ALTER SYSTEM SET wal_compression = off")
@@ -353,7 +361,7 @@ async def _events(system: System) -> list[tuple[str, bytes]]:
 
 
 async def test_no_canary_is_written_down_anywhere(
-    walked: Paths, capsys: pytest.CaptureFixture[str]
+    walked: Paths, spans: Collector, capsys: pytest.CaptureFixture[str]
 ) -> None:
     system = walked.system
     canaries = {"prompt": PROMPT, "answer": ANSWER, "provider error": PROVIDER_ERROR}
@@ -364,6 +372,8 @@ async def test_no_canary_is_written_down_anywhere(
         hits |= search.in_bytes(place, content)
     for body in walked.refusals:
         hits |= search.in_bytes("an error body", body)
+    for body in spans.bodies:
+        hits |= search.in_bytes("spans", body)
     hits |= await asyncio.to_thread(search.in_folders, *_places(system))
 
     with capsys.disabled():
@@ -371,6 +381,7 @@ async def test_no_canary_is_written_down_anywhere(
         print(f"\n{megabytes:.0f} MiB and {len(walked.refusals)} errors searched")  # noqa: T201
     assert sorted(hits) == []
     assert len(walked.refusals) > 20
+    assert {"accept", "claim", "attempt", "provider_call"} <= {span.name for span in spans.spans}
 
 
 async def test_a_control_that_is_written_down_is_found_in_every_place(walked: Paths) -> None:

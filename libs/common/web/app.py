@@ -13,6 +13,7 @@ from libs.common.runtime import Loop
 from libs.common.web.connections import Bounds, connection_class, cut_the_late
 from libs.common.web.errors import to_response
 from libs.common.web.server import Server
+from libs.common.web.traced import traced
 
 INTERNAL_BODY_BYTES: Final = 1024 * 1024
 KEEP_ALIVE: Final = timedelta(seconds=75)
@@ -62,7 +63,7 @@ def serve(
 
 def _config(app: Any, host: str, port: int, grace: timedelta, bounds: Bounds) -> uvicorn.Config:
     return uvicorn.Config(
-        app,
+        traced(app),
         host=host,
         port=port,
         loop="none",

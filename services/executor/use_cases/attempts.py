@@ -13,13 +13,14 @@ from typing import Final
 import msgspec
 from prometheus_client import Counter, Histogram
 
-from libs.common import logs
+from libs.common import logs, tracing
 from libs.common.content import BodySeal
 from libs.common.contracts.gateway import TOLD_RESULT_BYTES, Ended
 from libs.common.crash_points import crash_point
 from libs.common.errors import Unavailable
 from libs.common.metrics import LATENCY_BUCKETS, LIFE_BUCKETS
 from libs.common.pauses import growing
+from libs.common.tracing import Span
 from libs.ledger.claim import Claim
 from libs.ledger.connection import ItemRefused, LedgerAway
 from libs.ledger.finish import Finish, Finished
@@ -72,6 +73,12 @@ _ACCOUNTS_AWAY_MOST: Final = 60.0
 
 async def run(ports: WorkerPorts, floor: Floor, claim: Claim) -> None:
     """One attempt, claim to finish. Cancelled when its lease is lost: then it writes nothing."""
+    with tracing.of_request("attempt", claim.request_id) as span:
+        span.note(attempt=claim.attempt, fence=claim.fence, project_id=claim.project_id)
+        await _run(ports, floor, claim, span)
+
+
+async def _run(ports: WorkerPorts, floor: Floor, claim: Claim, span: Span) -> None:
     started = time.perf_counter()
     try:
         project = await ports.projects.find(claim.project_id, claim.mode)
@@ -88,8 +95,10 @@ async def run(ports: WorkerPorts, floor: Floor, claim: Claim) -> None:
     else:
         return
     floor.stop_calling(claim)
+    span.note(outcome=ending.outcome.value, error_code=ending.error_code, state=ending.state.value)
     ATTEMPTS.labels(ending.outcome, ending.error_code or "").inc()
-    written = await _write(ports, ending)
+    with tracing.within("finish"):
+        written = await _write(ports, ending)
     if written is None:
         ports.wakeups.tell([Ended(claim.request_id)])
     elif written.is_final:
@@ -103,13 +112,18 @@ async def _attempt(
 ) -> Finish:
     crash_point("send.before_call")
     started = time.perf_counter()
-    call = await ports.provider.call(
-        connection,
-        claim.endpoint,
-        content.body,
-        timeout=claim.call_timeout,
-        trace_id=f"{claim.request_id}-{claim.fence}",
-    )
+    with tracing.within("provider_call") as span:
+        call = await ports.provider.call(
+            connection,
+            claim.endpoint,
+            content.body,
+            timeout=claim.call_timeout,
+            trace_id=f"{claim.request_id}-{claim.fence}",
+        )
+        if isinstance(call, Answer):
+            span.note(status_code=call.status_code)
+        else:
+            span.note(outcome=call.kind.value)
     PROVIDER_TIME.observe(time.perf_counter() - started)
     crash_point("answer.before_finish")
     verdict = classify(call, ports.clock.now())

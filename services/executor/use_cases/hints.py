@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 from prometheus_client import Counter, Histogram
 
-from libs.common import logs
+from libs.common import logs, tracing
 from libs.common.broker.protocol import Consumer, Delivery
 from libs.common.crash_points import crash_point
 from libs.common.metrics import LATENCY_BUCKETS
@@ -99,7 +99,7 @@ async def _handle(
 ) -> None:
     """Turn hints, for which places are booked, into running attempts."""
     ids = _read(deliveries)
-    asked_at = time.monotonic()
+    asked_at, began_at = time.monotonic(), time.time()
     claims = await _claim(ports, floor, ids) if ids else []
     if claims is None:
         await source.hints.give_back(deliveries)
@@ -110,6 +110,9 @@ async def _handle(
     HINTS.labels("nothing").inc(len(deliveries) - len(claims))
     for claim in claims:
         QUEUE_WAIT.observe(max(claim.waited.total_seconds(), 0))
+        tracing.record("claim", claim.request_id, began_at).note(
+            attempt=claim.attempt, fence=claim.fence
+        )
         start(ports, floor, claim, asked_at)
 
 

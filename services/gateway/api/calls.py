@@ -14,6 +14,7 @@ from litestar.types import Receive, Scope, Send
 from prometheus_client import Counter
 
 from libs.common.errors import AppError, MethodNotAllowed
+from libs.common.web import traced
 from libs.common.web.errors import RouteNotFound, render
 from services.gateway.domain.errors import (
     BodyTimedOut,
@@ -27,8 +28,7 @@ REFUSALS: Final = Counter("reqrun_gateway_refusals_total", "Calls refused", ["co
 
 CALL_ID: Final = "reqrun.call_id"
 """Where the scope keeps what X-Request-Id tells."""
-ROUTE: Final = "reqrun.route"
-"""Where the scope keeps the path of the route, for metrics."""
+ROUTE: Final = traced.ROUTE
 
 JSON: Final = (b"content-type", b"application/json")
 CLOSE: Final = (b"connection", b"close")
