@@ -133,6 +133,7 @@ class Relay:
         self._oldest = OLDEST.labels(database.name)
         self._mark = MARKS + database.name
         self._must_look = True
+        self._passed = 0  # where to go on, behind what could not be published; then from the start
 
     def look_for_mark(self) -> None:
         """Contact with the broker was lost: find out soon whether it still remembers us."""
@@ -197,10 +198,14 @@ class Relay:
         log.info(EVENTS_REPEATED, database=self.database.name, count=count)
 
     async def _relay_batch(self) -> tuple[bool, int]:
-        """Whether there may be more, and how many could not be published."""
+        """Whether there may be more, and how many could not be published.
+
+        The next batch is the one behind it: what no reader's queue takes holds up nobody else's.
+        """
         async with self.database.transaction() as tx:
-            rows = await _lock_oldest(tx)
-            self._oldest.set(rows[0].age.total_seconds() if rows else 0)
+            rows = await _lock_oldest(tx, self._passed)
+            if not self._passed:
+                self._oldest.set(rows[0].age.total_seconds() if rows else 0)
             sent = await self._publish(rows)
             if sent:
                 crash_point("relay.after_publish")
@@ -210,7 +215,9 @@ class Relay:
                     .values(sent_at=func.clock_timestamp())
                 )
         self._relayed.inc(len(sent))
-        return len(rows) == BATCH, len(rows) - len(sent)
+        is_full, unsent = len(rows) == BATCH, len(rows) - len(sent)
+        self._passed = rows[-1].id if is_full and (unsent or self._passed) else 0
+        return is_full, unsent
 
     async def _publish(self, rows: Sequence[_Row]) -> list[int]:
         """The ids of those that the broker has."""
@@ -247,13 +254,13 @@ class Relay:
         return Message(EVENTS, first.routing_key, body, f"{self.database.name}/{first.id}")
 
 
-async def _lock_oldest(tx: AsyncSession) -> list[_Row]:
-    """At most BATCH rows that no other relay has in hand, oldest first."""
+async def _lock_oldest(tx: AsyncSession, after: int) -> list[_Row]:
+    """At most BATCH rows behind `after` that no other relay has in hand, oldest first."""
     waited = func.clock_timestamp() - OUTBOX.c.created_at
     columns = (OUTBOX.c.id, OUTBOX.c.routing_key, OUTBOX.c.body, waited)
     statement = (
         select(*columns)
-        .where(OUTBOX.c.sent_at.is_(None))
+        .where(OUTBOX.c.sent_at.is_(None), OUTBOX.c.id > after)
         .order_by(OUTBOX.c.id)
         .limit(BATCH)
         .with_for_update(skip_locked=True)

@@ -23,6 +23,10 @@ CONNECTION_NOT_TESTED: Final = "connection_not_tested"
 TIMEOUT_SECONDS: Final = 12.0
 """A little longer than the executor gives the provider."""
 
+_NOT_TESTED: Final = (
+    "The connection cannot be tested right now. It is stored; try again in a moment."
+)
+
 _read: Final = msgspec.json.Decoder(TestConnectionAnswer).decode
 
 
@@ -49,6 +53,6 @@ class HttpExecutors:
                 )
             response.raise_for_status()
             return _read(response.content)
-        except (httpx2.HTTPError, TimeoutError, msgspec.DecodeError) as error:
+        except (httpx2.HTTPError, TimeoutError, msgspec.DecodeError, UnicodeDecodeError) as error:
             log.warning(CONNECTION_NOT_TESTED, project_id=question.project_id, exc_info=error)
-            raise ExecutionPlaneAway from None
+            raise ExecutionPlaneAway(_NOT_TESTED) from None

@@ -137,7 +137,7 @@ class AccountsProjects:
             response.raise_for_status()
             answer = msgspec.json.decode(response.content, type=ProviderConnectionAnswer)
             return self._keep(project_id, self._open(answer))
-        except (httpx2.HTTPError, msgspec.DecodeError, SealBroken) as away:
+        except (httpx2.HTTPError, msgspec.DecodeError, UnicodeDecodeError, SealBroken) as away:
             is_broken = isinstance(away, SealBroken)
             SEALS_BROKEN.inc(is_broken)
             event = SEAL_BROKEN if is_broken else ACCOUNTS_AWAY

@@ -29,7 +29,7 @@ class AccountsStandings:
             )
             response.raise_for_status()
             answer = msgspec.json.decode(response.content, type=ProjectStandingAnswer)
-        except (httpx2.HTTPError, msgspec.DecodeError) as away:
+        except (httpx2.HTTPError, msgspec.DecodeError, UnicodeDecodeError) as away:
             raise Unavailable("Accounts does not say how the project stands.") from away
         if answer.is_account_deleted:
             return Standing.FORGOTTEN

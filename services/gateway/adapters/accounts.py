@@ -46,7 +46,7 @@ class HttpAccounts:
                 )
             response.raise_for_status()
             contexts = _read(response.content).contexts
-        except (httpx2.HTTPError, TimeoutError, msgspec.DecodeError) as error:
+        except (httpx2.HTTPError, TimeoutError, msgspec.DecodeError, UnicodeDecodeError) as error:
             log.warning(ACCOUNTS_NOT_ANSWERING, count=len(keys), exc_info=error)
             raise AccountsAway from None
         return {context.digest: context for context in contexts}

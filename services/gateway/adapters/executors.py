@@ -60,7 +60,7 @@ class HttpModels:
                 raise NoProviderConnection
             response.raise_for_status()
             return _read(response.content).models
-        except (httpx2.HTTPError, TimeoutError, msgspec.DecodeError) as error:
+        except (httpx2.HTTPError, TimeoutError, msgspec.DecodeError, UnicodeDecodeError) as error:
             log.warning(MODELS_NOT_TOLD, project_id=project_id, exc_info=error)
             raise ModelsAway from None
 

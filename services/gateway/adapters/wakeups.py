@@ -98,7 +98,7 @@ class RedisWakeups:
         if message["type"] == "message":
             try:
                 self._listener.wake(decode_wake_up(message["data"]))
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, UnicodeDecodeError):
                 log.warning(WAKE_UP_NOT_UNDERSTOOD)  # whom it was for is looked up in time
 
 

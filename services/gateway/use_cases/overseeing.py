@@ -51,13 +51,11 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
 def owner(keyring: SealingKeyring, project_id: str, context: KeyContext) -> Caller:
     """On whose behalf.
 
-    Raises RequestNotFound where the context is another project's; ProjectSuspended,
-    ContentUnreadable.
+    Raises RequestNotFound where the context is another project's; ContentUnreadable. A suspended
+    project's content stays its people's to read, and what is open theirs to end.
     """
     if context.project_id != project_id:
         raise RequestNotFound
-    if context.is_suspended:
-        raise ProjectSuspended
     try:
         return open_context(keyring, context)
     except SealBroken:
@@ -83,8 +81,10 @@ async def open_content(ports: Ports, caller: Caller, request_id: str) -> Content
 async def retry(ports: Ports, room: WaitingRoom, caller: Caller, request_id: str) -> Standing:
     """Submit a failed request again, as often and long as one that does not say.
 
-    Raises what `submitting.retry` does, and RateLimited.
+    Raises what `submitting.retry` does, ProjectSuspended and RateLimited.
     """
+    if caller.context.is_suspended:
+        raise ProjectSuspended
     grant = await ports.rates.take(rate_ask(caller, "submit"))
     if not grant.is_granted:
         raise RateLimited(grant.retry_after)

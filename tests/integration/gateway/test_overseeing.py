@@ -249,13 +249,20 @@ async def test_another_projects_request_is_not_there(
     assert (await project.asking.show(project.id, request_id)).request.state == "queued"
 
 
-async def test_a_suspended_project_changes_nothing(project: Project) -> None:
-    request_id = await project.submit()
+async def test_a_suspended_project_starts_nothing_and_its_people_may_read_and_end_what_there_is(
+    project: Project,
+) -> None:
+    failed, waiting = await project.submit(), await project.submit()
+    await project.fail(failed)
     suspended = msgspec.structs.replace(project.context, is_suspended=True)
 
     with pytest.raises(AppError) as refused:
-        await project.asking.cancel(project.id, request_id, suspended)
+        await project.asking.retry(project.id, failed, suspended)
+
     assert refused.value.code == "project_suspended"
+    assert (await project.asking.open_content(project.id, failed, suspended)).request is not None
+    ended = await project.asking.cancel(project.id, waiting, suspended)
+    assert ended.state == "cancelled"
 
 
 async def test_an_account_stands_where_its_limits_count(project: Project) -> None:

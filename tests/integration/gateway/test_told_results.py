@@ -16,6 +16,7 @@ from tests.support.ledgers import Bench, ending
 from tests.support.waiting import until
 
 TOLD = b'{"object":"chat.completion",  "told": 1.0}'
+NO_TEXT = b"\x91\x93\xa2\xff\xfe\x00\xc0"
 WRITTEN = b'{"object":"chat.completion",  "written": 1.0}'
 OPEN = "SELECT id FROM live WHERE project_id = $1 AND state = 'queued'"
 
@@ -93,7 +94,7 @@ async def test_a_message_that_is_none_is_passed_over(story: Story, redis_server:
     await story.ledger.finish(story.sealed(claim, WRITTEN))
     started = time.perf_counter()
 
-    for nonsense in (b"", b"rr_1\nrr_2", b"\xc1", b"\x91\x91\x01", b"\x80"):
+    for nonsense in (b"", b"rr_1\nrr_2", b"\xc1", b"\x91\x91\x01", b"\x80", NO_TEXT):
         assert publish(redis_server, nonsense) > 0
     publish(redis_server, encode_wake_up([Ended(claim.request_id)]))
     answer = await story.waiting
