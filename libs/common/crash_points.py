@@ -39,6 +39,10 @@ POINTS: Final[Mapping[str, str]] = {
     "relay.after_publish": "events are published, not marked as sent",
     "usage.before_commit": "usage is written, not committed",
     "usage.after_commit": "usage is committed, its events not acknowledged",
+    "webhook.before_commit": "a webhook is written, not committed, and Paddle not answered",
+    "webhook.after_commit": "a webhook is committed, and Paddle not answered",
+    "processing.before_commit": "what webhooks say is written, not committed",
+    "processing.after_commit": "what webhooks say is committed, and the next ones not begun",
     "reseal.before_commit": "a batch is sealed anew, not committed",
     "reseal.after_commit": "a batch is sealed anew, the next one not begun",
 }

@@ -23,7 +23,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from services.billing.models.base import ID, MOMENT, Base
 
-EVENT_ID = String(80)
+EVENT_ID = String(80, collation="C")
 STATE = String(20)
 CURRENCY = String(3)
 

@@ -16,7 +16,7 @@ revision = "0004"
 down_revision = "0003"
 
 ID = sa.String(40)
-EVENT_ID = sa.String(80)
+EVENT_ID = sa.String(80, collation="C")
 STATE = sa.String(20)
 CURRENCY = sa.String(3)
 MOMENT = sa.DateTime(timezone=True)
