@@ -24,7 +24,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     parser.add_argument("--namespace", default="reqrun")
     given = parser.parse_args(arguments)
     try:
-        site = load(given.folder, kubernetes.HOSTS, environ)
+        site = load(given.folder, kubernetes.hosts(given.namespace), environ)
     except (Missing, KeysRefused) as refused:
         sys.stderr.write(f"{refused}\n")
         return 1

@@ -7,15 +7,6 @@ from deploy.secrets.contents import READERS, SCALER
 from deploy.secrets.rendering import Hosts, Site
 from libs.common.broker.definitions import GRANTS
 
-# Services that CloudNativePG (<cluster>-rw), the RabbitMQ and the Redis operator make.
-HOSTS: Final = Hosts(
-    requests="requests-db-rw:5432",
-    accounts="accounts-db-rw:5432",
-    billing="billing-db-rw:5432",
-    rabbitmq="broker:5672",
-    redis="cache:6379",
-)
-
 ROLES: Final = {
     "requests": ("gateway", "executor", "scaler"),
     "accounts": ("accounts",),
@@ -24,6 +15,20 @@ ROLES: Final = {
 """Who has a role on which database, besides its owner."""
 
 Manifest = dict[str, Any]
+
+
+def hosts(namespace: str) -> Hosts:
+    """The Services that CloudNativePG (<cluster>-rw), the RabbitMQ and the Redis operator make.
+
+    With the namespace: KEDA asks from another.
+    """
+    return Hosts(
+        requests=f"requests-db-rw.{namespace}.svc:5432",
+        accounts=f"accounts-db-rw.{namespace}.svc:5432",
+        billing=f"billing-db-rw.{namespace}.svc:5432",
+        rabbitmq=f"broker.{namespace}.svc:5672",
+        redis=f"cache.{namespace}.svc:6379",
+    )
 
 
 def manifests(site: Site, namespace: str) -> Manifest:
@@ -51,10 +56,12 @@ def _of_processes(site: Site) -> Iterator[Manifest]:
 
 
 def _of_databases(site: Site) -> Iterator[Manifest]:
-    """As CloudNativePG wants them for a role: it sets the password that is in here."""
+    """As CloudNativePG wants them: it gives a role the password in here, and every new one."""
     for role, password in _role_passwords().items():
         data = {"username": role, "password": site.password[password]}
-        yield _secret(f"database-{password}", data, kind="kubernetes.io/basic-auth")
+        secret = _secret(f"database-{password}", data, kind="kubernetes.io/basic-auth")
+        secret["metadata"]["labels"]["cnpg.io/reload"] = "true"
+        yield secret
 
 
 def _role_passwords() -> dict[str, str]:
@@ -64,8 +71,12 @@ def _role_passwords() -> dict[str, str]:
 
 
 def _of_brokers(site: Site) -> Iterator[Manifest]:
+    """As the Messaging Topology Operator wants them: without the label it does not see them."""
     for user in GRANTS:
-        yield _secret(f"broker-{user}", {"username": user, "password": site.password[user]})
+        data = {"username": user, "password": site.password[user]}
+        secret = _secret(f"broker-{user}", data)
+        secret["metadata"]["labels"]["rabbitmq.com/topology-operator"] = "true"
+        yield secret
 
 
 def _secret(name: str, values: dict[str, str], kind: str = "Opaque") -> Manifest:

@@ -63,7 +63,8 @@ def labels_of(found: Object) -> dict[str, str]:
 
 def selects(selector: Object, labels: dict[str, str]) -> bool:
     """Whether a label selector of equalities, the only ones used here, selects these labels."""
-    return selector.get("matchLabels", {}).items() <= labels.items()
+    wanted: dict[str, str] = selector.get("matchLabels", {})
+    return wanted.items() <= labels.items()
 
 
 def workloads(overlay: Overlay) -> Iterator[Object]:

@@ -23,11 +23,18 @@ class NotRendered(Exception):
     """A tool refused; the text is its own."""
 
 
-def overlays(folder: Path = KUBERNETES) -> list[Overlay]:
-    """All of `overlays/`, those inside them included, but no components. Raises NotRendered."""
-    files = sorted((folder / "overlays").rglob("kustomization.yaml"))
+def installations(folder: Path = KUBERNETES) -> list[Overlay]:
+    """Each folder of `overlays/` with the servers and migrations in it. Raises NotRendered."""
+    tops = sorted(one for one in (folder / "overlays").iterdir() if one.is_dir())
+    return [Overlay(top.name, _together(top)) for top in tops]
+
+
+def _together(top: Path) -> list[Object]:
+    """Everything that is applied, each object once."""
+    files = sorted(top.rglob("kustomization.yaml"))
     folders = [file.parent for file in files if "kind: Kustomization" in file.read_text("utf-8")]
-    return [Overlay(str(one.relative_to(folder / "overlays")), render(one)) for one in folders]
+    found = {(one["kind"], one["metadata"]["name"]): one for at in folders for one in render(at)}
+    return list(found.values())
 
 
 def render(folder: Path) -> list[Object]:

@@ -18,8 +18,8 @@ from libs.common.settings import Secret
 FILE: Final = KUBERNETES / "components" / "operators" / "topology.yaml"
 KINDS: Final = ("User", "Permission", "Policy")
 
-_HEAD: Final = """# Written by `python -m deploy.checks.manifests.topology`, of libs/common/broker/topology.py: who may
-# connect and what for, and the limits of every queue. The services declare the queues themselves.
+_HEAD: Final = """# Written by `python -m deploy.checks.manifests.topology`, of libs/common/broker:
+# who may connect and what for, and the limits of every queue. The services declare the queues.
 """
 _CLUSTER: Final = {"rabbitmqClusterReference": {"name": "broker"}}
 
