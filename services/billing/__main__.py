@@ -1,8 +1,9 @@
-"""`python -m services.billing worker | migrate | <operator's command>`."""
+"""`python -m services.billing web | worker | migrate | <operator's command>`."""
 
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from libs.common import crash_points, logs, runtime, telemetry
 from libs.common.commands import render
@@ -11,6 +12,9 @@ from libs.common.settings import SettingsError, load
 from services.billing import app
 from services.billing.api import commands
 from services.billing.settings import MigrationSettings, Settings
+
+ROLES: Final = {"web": app.run_web, "worker": app.run_worker}
+PROCESSES: Final = {"web": app.NAME, "worker": f"{app.NAME}-worker"}
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -21,10 +25,10 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
             logs.configure(app.NAME)
             app.migrate(load(MigrationSettings, environ).migration_url)
             return 0
-        if arguments[:1] == ["worker"]:
+        if arguments and arguments[0] in ROLES:
             settings = load(Settings, environ)
-            telemetry.start(app.NAME, f"{app.NAME}-worker", settings)
-            return runtime.start(lambda: app.run_worker(settings))
+            telemetry.start(app.NAME, PROCESSES[arguments[0]], settings)
+            return runtime.start(lambda: ROLES[arguments[0]](settings))
         return _command(arguments, environ)
     except (SettingsError, AppError) as refused:
         sys.stderr.write(f"{refused}\n")

@@ -20,6 +20,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     with `gateway_url`, the gateway's internal port, usage is compared with the ledger.
 
     Without `paddle_api_key` nothing is sold; without `paddle_webhook_secrets` no webhook is taken.
+    `paddle_checkout_url`: the page with Paddle.js; empty: the default payment link at Paddle.
     `paddle_webhook_secrets`: comma-separated, all good: two while one replaces the other.
     `paddle_prices`: JSON, by Paddle's price id the plan that it buys; the first of a plan is
     offered. A price that anybody still pays stays here.
@@ -40,6 +41,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     gateway_url: str = ""
     paddle_api_url: str = LIVE_URL
     paddle_api_key: Secret = NOTHING
+    paddle_checkout_url: str = ""
     paddle_webhook_secrets: Secret = NOTHING
     paddle_prices: dict[str, PlanName] = msgspec.field(default_factory=dict)
 

@@ -1,1 +1,1 @@
-"""Ways in: the operator's command line."""
+"""Ways in: Paddle's webhooks, the questions of accounts, the operator's command line."""

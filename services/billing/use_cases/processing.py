@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
+import msgspec
 from prometheus_client import Counter, Gauge
 
 from libs.common import logs
@@ -168,13 +169,22 @@ def _count(done: Sequence[Settled]) -> None:
         SETTLED.labels(settled.state).inc()
 
 
-async def try_again(ports: Ports) -> int:
-    """Everything that was given up is looked at once more; how many."""
-    async with ports.db.transaction() as tx:
-        return await WebhookRepository(tx).try_again(ports.clock.now())
+class Webhooks(msgspec.Struct, frozen=True):
+    """How many of them are in a state."""
+
+    state: str
+    count: int
 
 
-async def show(ports: Ports) -> dict[str, int]:
-    """How many webhooks there are, by what became of them."""
+async def try_again(ports: Ports) -> Webhooks:
+    """Everything that was given up is looked at once more."""
     async with ports.db.transaction() as tx:
-        return await WebhookRepository(tx).by_state()
+        count = await WebhookRepository(tx).try_again(ports.clock.now())
+    return Webhooks("waiting", count)
+
+
+async def show(ports: Ports) -> list[Webhooks]:
+    """All there are, by what became of them."""
+    async with ports.db.transaction() as tx:
+        by_state = await WebhookRepository(tx).by_state()
+    return [Webhooks(state, count) for state, count in sorted(by_state.items())]
