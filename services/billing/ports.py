@@ -64,6 +64,10 @@ class Paddle(Protocol):
         """Change that one; without an id, make one."""
         ...
 
+    async def archive_business(self, customer_id: str, business_id: str) -> None:
+        """It is in use no more. Harmless again."""
+        ...
+
     async def create_checkout(self, order: Order) -> str:
         """A transaction to be paid; where the person pays it. A second one harms nobody."""
         ...
@@ -84,10 +88,8 @@ class Paddle(Protocol):
         """Buy that instead, from now on, prorated; it stays as it was if the payment fails."""
         ...
 
-    async def bill_to(
-        self, subscription_id: str, address_id: str | None, business_id: str | None
-    ) -> None:
-        """Whom and where its coming invoices are written to; None: as it is."""
+    async def bill_to(self, subscription_id: str, address_id: str, business_id: str | None) -> None:
+        """Where and to whom its coming invoices are written; None: to no business."""
         ...
 
     async def cancel(self, subscription_id: str, *, at_once: bool = False) -> None:
@@ -104,6 +106,10 @@ class Paddle(Protocol):
 
     async def price(self, price_id: str) -> Money:
         """What it costs a period, before tax; known for some minutes."""
+        ...
+
+    async def find_entity(self, family: Family, entity_id: str) -> Entity | None:
+        """One, whole, as it is now."""
         ...
 
     def list_all(self, family: Family, *, since: datetime | None = None) -> AsyncIterator[Entity]:

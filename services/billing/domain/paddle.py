@@ -64,11 +64,14 @@ class Business(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What a checkout is for. `return_url`: where the person comes back to."""
+    """What a checkout is for. `return_url`: where the person comes back to.
+
+    `customer_id`: None: who pays says so at the checkout.
+    """
 
     account_id: str
     price_id: str
-    customer_id: str
+    customer_id: str | None
     return_url: str
     address_id: str | None = None
     business_id: str | None = None

@@ -16,6 +16,7 @@ from services.billing.adapters.paddle.calls import Call, Caller
 from services.billing.adapters.paddle.customers import CustomersApi
 from services.billing.adapters.paddle.shapes import (
     CheckoutShape,
+    Data,
     EntityShape,
     Link,
     Page,
@@ -70,10 +71,11 @@ class HttpPaddle(CustomersApi):
         data = {"account_id": order.account_id, "return_url": order.return_url}
         body: Body = {
             "items": [{"price_id": order.price_id, "quantity": 1}],
-            "customer_id": order.customer_id,
             "collection_mode": "automatic",
             "custom_data": data,
         }
+        if order.customer_id is not None:
+            body["customer_id"] = order.customer_id
         if order.address_id is not None:  # Paddle takes a business only with an address
             body |= {"address_id": order.address_id, "business_id": order.business_id}
         if self._checkout_url:
@@ -112,14 +114,10 @@ class HttpPaddle(CustomersApi):
             if price_id not in (await self.get_subscription(subscription_id)).price_ids:
                 raise
 
-    async def bill_to(
-        self, subscription_id: str, address_id: str | None, business_id: str | None
-    ) -> None:
+    async def bill_to(self, subscription_id: str, address_id: str, business_id: str | None) -> None:
         """A second time changes nothing."""
-        wanted = {"address_id": address_id, "business_id": business_id}
-        body = {name: value for name, value in wanted.items() if value is not None}
-        if body:
-            await self.patch(path_to("subscriptions", subscription_id), body, SubscriptionShape)
+        body: Body = {"address_id": address_id, "business_id": business_id}
+        await self.patch(path_to("subscriptions", subscription_id), body, SubscriptionShape)
 
     async def cancel(self, subscription_id: str, *, at_once: bool = False) -> None:
         """Repeated: one that has ended, or that will, is left as it is."""
@@ -148,13 +146,25 @@ class HttpPaddle(CustomersApi):
             raise
 
     async def price(self, price_id: str) -> Money:
-        """Asked at most every ten minutes."""
+        """Asked at most every ten minutes; while Paddle is away, what it said last."""
         now = time.monotonic()
         kept = self._prices.get(price_id)
         if kept is None or now - kept[0] > PRICES_KEPT.total_seconds():
-            shape = await self.get(path_to("prices", price_id), PriceShape)
+            call = Call(method="GET", path=path_to("prices", price_id))
+            try:
+                shape = (await self.caller.ask(call, Data[PriceShape], patience=2.0)).data
+            except PaddleAway:
+                if kept is None:
+                    raise
+                return kept[1]
             kept = self._prices[price_id] = (now, shape.unit_price.read())
         return kept[1]
+
+    async def find_entity(self, family: Family, entity_id: str) -> Entity | None:
+        """By the list, since adjustments have no path of their own."""
+        call = Call(method="GET", path=_PATHS[family], params={"id": entity_id})
+        page = await self.caller.ask(call, Page[msgspec.Raw], patience=LISTING_SECONDS)
+        return next((_entity(family, raw) for raw in page.data), None)
 
     async def list_all(
         self, family: Family, *, since: datetime | None = None

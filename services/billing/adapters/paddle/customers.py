@@ -89,3 +89,8 @@ class CustomersApi(Asking):
             if not found:
                 raise
             return found[0]
+
+    async def archive_business(self, customer_id: str, business_id: str) -> None:
+        """A second time changes nothing."""
+        path = path_to("customers", customer_id, "businesses", business_id)
+        await self.patch(path, {"status": "archived"}, BusinessShape)
