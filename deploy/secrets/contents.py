@@ -74,7 +74,11 @@ READERS: Final[Mapping[str, Templates]] = {
     },
     "billing": {
         "DATABASE_URL": _database("reqrun_billing", "billing", "billing"),
+        "PADDLE_API_KEY": "{given[PADDLE_API_KEY]}",
+        "PADDLE_WEBHOOK_SECRETS": "{given[PADDLE_WEBHOOK_SECRETS]}",
         **_broker("billing"),
+        **_signs("billing"),
+        **_VERIFIES,
     },
     "requests-migration": _migration("requests"),
     "accounts-migration": _migration("accounts"),
@@ -84,6 +88,10 @@ READERS: Final[Mapping[str, Templates]] = {
 
 SCALER: Final = _database("reqrun_scaler", "scaler", "requests")
 """For the autoscaler of executors, which may read how many slots are held and nothing else."""
+
+
+MAY_BE_EMPTY: Final = frozenset({"PADDLE_API_KEY", "PADDLE_WEBHOOK_SECRETS"})
+"""Of what only the operator knows: without these two nothing is sold."""
 
 
 def given_names() -> frozenset[str]:

@@ -8,7 +8,7 @@ import msgspec
 from deploy.keys import folder as key_folder
 from deploy.keys.facts import facts
 from deploy.secrets import passwords
-from deploy.secrets.contents import READERS, given_names
+from deploy.secrets.contents import MAY_BE_EMPTY, READERS, given_names
 from libs.common.settings import PREFIX
 
 
@@ -51,7 +51,8 @@ def load(folder: Path, hosts: Hosts, environ: Mapping[str, str]) -> Site:
 
     `environ` says what the operator must give. Raises Missing, KeysRefused.
     """
-    missing = sorted(PREFIX + name for name in given_names() if PREFIX + name not in environ)
+    given = {name: environ.get(PREFIX + name, "") for name in given_names()}
+    missing = [PREFIX + n for n in sorted(given_names() - MAY_BE_EMPTY) if not given[n]]
     if missing:
         raise Missing(f"Please set {', '.join(missing)}.")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -61,5 +62,5 @@ def load(folder: Path, hosts: Hosts, environ: Mapping[str, str]) -> Site:
         host=msgspec.structs.asdict(hosts),
         password=passwords.load_or_make(folder),
         key=facts(material),
-        given={name: environ[PREFIX + name] for name in given_names()},
+        given=given,
     )

@@ -1,4 +1,4 @@
-"""`python -m deploy.checks.manifests [--crds FOLDER]`: everything there is to check; 1 on a fault."""
+"""`python -m deploy.checks.manifests [--crds FOLDER]`: all there is to check; 1 on a fault."""
 
 import sys
 from argparse import ArgumentParser

@@ -24,10 +24,7 @@ def check(known: Mapping[str, Any]) -> list[Finding]:
 
 def _faults(name: str, one: Mapping[str, Any]) -> Iterator[str]:
     if name not in SERVERS:
-        if one.get("read_only") is not True or one.get("cap_drop") != ["ALL"]:
-            yield "may write to its root or keeps capabilities"
-        if "no-new-privileges:true" not in one.get("security_opt", []):
-            yield "may gain privileges"
+        yield from _softness(one)
     if one.get("privileged") or one.get("network_mode") == "host":
         yield "is not confined"
     if str(one["image"]).endswith(":latest") or ":" not in one["image"]:
@@ -37,6 +34,13 @@ def _faults(name: str, one: Mapping[str, Any]) -> Iterator[str]:
     for port in one.get("ports", []):
         if port.get("host_ip") != "127.0.0.1":
             yield f"publishes {port.get('published')} to everybody"
+
+
+def _softness(one: Mapping[str, Any]) -> Iterator[str]:
+    if one.get("read_only") is not True or one.get("cap_drop") != ["ALL"]:
+        yield "may write to its root or keeps capabilities"
+    if "no-new-privileges:true" not in one.get("security_opt", []):
+        yield "may gain privileges"
 
 
 def _order(one: Mapping[str, Any], services: Mapping[str, Any]) -> Iterator[str]:

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
-from deploy.checks.manifests.objects import Finding, Object, Overlay, finding, title
 from deploy.checks.manifests.network import FROM_OUTSIDE, PUBLIC
+from deploy.checks.manifests.objects import Finding, Object, Overlay, finding, title
 from libs.common.web.errors import ErrorView
 from services.gateway.settings import Settings as Gateway
 

@@ -45,7 +45,12 @@ class Edge(msgspec.Struct, frozen=True, order=True):
 
 
 _LEDGER: Final = {("requests-db", DATABASE), ("broker", BROKER), ("cache", CACHE)}
-_ACCOUNTS: Final = {("accounts-db", DATABASE), ("gateway", INSIDE), ("executor", INSIDE)}
+_ACCOUNTS: Final = {
+    ("accounts-db", DATABASE),
+    ("gateway", INSIDE),
+    ("executor", INSIDE),
+    ("billing", INSIDE),
+}
 
 CALLS: Final[Mapping[str, set[tuple[str, int]]]] = {
     "gateway": {*_LEDGER, ("accounts", INSIDE), ("executor", INSIDE)},
@@ -54,18 +59,24 @@ CALLS: Final[Mapping[str, set[tuple[str, int]]]] = {
     "simulator": set(),
     "accounts": _ACCOUNTS,
     "accounts-worker": {*_ACCOUNTS, ("broker", BROKER)},
-    "billing-worker": {("billing-db", DATABASE), ("broker", BROKER)},
+    "billing": {("billing-db", DATABASE)},
+    "billing-worker": {("billing-db", DATABASE), ("broker", BROKER), ("gateway", INSIDE)},
     "requests-migration": {("requests-db", DATABASE)},
     "accounts-migration": {("accounts-db", DATABASE)},
     "billing-migration": {("billing-db", DATABASE)},
 }
 """Whom each process calls (its adapters, app.py)."""
 
-FROM_OUTSIDE: Final = {"gateway", "accounts"}
+FROM_OUTSIDE: Final = {"gateway", "accounts", "billing"}
 """Whose public port the ingress controller may reach."""
 
-TO_OUTSIDE: Final = {"executor": {443}, "accounts-worker": {465, 587}}
-"""Who may leave the cluster, and by which ports: to providers, to the mail relay."""
+TO_OUTSIDE: Final = {
+    "executor": {443},
+    "accounts-worker": {465, 587},
+    "billing": {443},
+    "billing-worker": {443},
+}
+"""Who may leave the cluster, and by which ports: to providers, the mail relay, Paddle."""
 
 INGRESS_CONTROLLER: Final = "nginx-ingress"
 _PORTS: Final = (PUBLIC, INSIDE, DATABASE, BROKER, CACHE)
