@@ -12,7 +12,14 @@ from deploy.local.stack import Options, Stack
 from deploy.local.supervision import Supervisor
 
 FOLDER = ROOT / ".reqrun"
-_PREFERRED_PORTS = {"gateway": 8410, "accounts": 8411, "mail": 8025, "mail-smtp": 1025}
+_PREFERRED_PORTS = {
+    "gateway": 8410,
+    "accounts": 8411,
+    "billing": 8412,
+    "paddle": 8413,
+    "mail": 8025,
+    "mail-smtp": 1025,
+}
 
 
 def up(environ: Mapping[str, str]) -> int:

@@ -42,6 +42,7 @@ def summary(stack: Stack, demo: Demo, environment: Path) -> None:
     facts.add_row("Dashboard", f"{stack.url('accounts')} (sign up there)")
     facts.add_row("API", stack.base_url)
     facts.add_row("Mails to you", stack.url("mail"))
+    facts.add_row("Payments", f"{stack.url('paddle')} (a stand-in for Paddle: no money moves)")
     facts.add_row("Keys and addresses", str(environment))
     facts.add_row("Logs", f"{stack.site.logs} (make logs)")
     facts.add_row("Processes", "make status; whatever dies is started again")

@@ -1,11 +1,13 @@
 """Every process of ReqRun, and every setting it gets, as data.
 
 A setting is a template over the facts of one stack (site.py): `{folder}`, `{port[…]}`,
-`{password[…]}` and `{key[…]}`. A process that is not here does not run; a setting that is not here
-is not given.
+`{password[…]}`, `{key[…]}` and `{paddle[…]}`. A process that is not here does not run; a setting
+that is not here is not given.
 """
 
 import msgspec
+
+from libs.common.contracts.plans import SOLD
 
 INTERNAL = "INTERNAL_PORT"
 PUBLIC = "PORT"
@@ -84,11 +86,28 @@ _ACCOUNTS = {
     "API_URL": "http://127.0.0.1:{port[gateway]}",
     "CONTACTS": _CONTACTS.translate(_LITERAL),
     "OPEN_HOSTS": "127.0.0.1",
+    "BILLING_URL": "http://127.0.0.1:{port[billing-internal]}",
+    "NEW_PLAN": "free",
     **_VERIFY,
+}
+
+PRICES = {f"pri_{plan.rjust(26, '0')}": plan for plan in SOLD}
+"""The stand-in's price of each plan, by its id."""
+
+_PADDLE = {
+    "PADDLE_API_KEY": "{paddle[api_key]}",
+    "PADDLE_PRICES": msgspec.json.encode(PRICES).decode().translate(_LITERAL),
 }
 _BILLING = {
     "DATABASE_URL": "postgresql://reqrun_billing:{password[billing]}" + _POSTGRESQL + "/billing",
     "BROKER_URL": "amqp://billing:{password[billing]}" + _RABBITMQ,
+    "SERVICE_KEY": "{key[billing]}",
+    "SERVICE_KEY_ID": "{key[billing_id]}",
+    "GATEWAY_URL": "http://127.0.0.1:{port[gateway-internal]}",
+    "PADDLE_API_URL": "http://127.0.0.1:{port[paddle]}",
+    "PADDLE_WEBHOOK_SECRETS": "{paddle[webhook_secret]}",
+    **_PADDLE,
+    **_VERIFY,
 }
 
 PROCESSES = (
@@ -99,6 +118,19 @@ PROCESSES = (
         role=(),
         settings={"MAIL_FOLDER": "{folder}/mails"},
         ports=(INTERNAL, PUBLIC, SMTP),
+    ),
+    Process(
+        name="paddle",
+        package="deploy.local",
+        service="paddle",
+        role=(),
+        settings={
+            "PADDLE_FOLDER": "{folder}/paddle",
+            "PADDLE_WEBHOOK_SECRET": "{paddle[webhook_secret]}",
+            "PADDLE_WEBHOOK_URL": "http://127.0.0.1:{port[billing]}/webhooks/paddle",
+            **_PADDLE,
+        },
+        ports=(INTERNAL, PUBLIC),
     ),
     Process(
         name="simulator",
@@ -115,6 +147,13 @@ PROCESSES = (
         ports=(INTERNAL, PUBLIC),
     ),
     Process(name="accounts-worker", service="accounts", role=("worker",), settings=_ACCOUNTS),
+    Process(
+        name="billing",
+        service="billing",
+        role=("web",),
+        settings=_BILLING,
+        ports=(INTERNAL, PUBLIC),
+    ),
     Process(name="billing-worker", service="billing", role=("worker",), settings=_BILLING),
     Process(name="dispatcher", service="executor", role=("dispatcher",), settings=_EXECUTOR),
     Process(name="executor", service="executor", role=("worker",), settings=_EXECUTOR),

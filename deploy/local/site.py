@@ -97,6 +97,7 @@ class Site:
             "port": self.ports,
             "password": {**self.keys.servers, **self.keys.services},
             "owner": self.keys.owners,
+            "paddle": self.keys.paddle,
             "key": key_facts(self.keys.material),
         }
 

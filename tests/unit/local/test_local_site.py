@@ -2,15 +2,20 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from deploy.keys import folder
 from deploy.keys.material import SERVICES
+from deploy.local import keys
+from deploy.local.paddle.__main__ import Settings as PaddleSettings
 from deploy.local.ports import free_ports, is_free
 from deploy.local.processes import MIGRATIONS, PROCESSES, SEED
 from deploy.local.site import Ports, Site
+from libs.common.contracts.plans import SOLD
 from libs.common.settings import Secret, load
 from services.accounts.settings import Settings as AccountsSettings
+from services.billing.settings import Settings as BillingSettings
 from services.executor.settings import DispatcherSettings
 from services.executor.settings import Settings as ExecutorSettings
 from services.gateway.settings import Settings as GatewaySettings
@@ -40,6 +45,20 @@ def test_the_processes_can_start_with_what_they_get(site: Site) -> None:
     accounts = load(AccountsSettings, environments["accounts"])
     assert accounts.api_key_pepper_id == 1
     assert load(GatewaySettings, environments["gateway"]).api_key_older_peppers.reveal() == ""
+    billing = load(BillingSettings, environments["billing"])
+    paddle = load(PaddleSettings, environments["paddle"])
+    assert billing.webhook_secrets() == (paddle.paddle_webhook_secret,)
+    assert billing.paddle_api_key == paddle.paddle_api_key
+    assert billing.paddle_prices == paddle.paddle_prices
+    assert set(billing.paddle_prices.values()) == set(SOLD)
+
+
+def test_secrets_of_before_there_was_a_paddle_get_theirs(tmp_path: Path) -> None:
+    before = {"servers": {}, "owners": {}, "services": {}}
+    (tmp_path / "secrets.json").write_bytes(msgspec.json.encode(before))
+    made = keys.load_or_make(tmp_path).paddle
+    assert set(made) == {"api_key", "webhook_secret"}
+    assert keys.load_or_make(tmp_path).paddle == made
 
 
 def test_after_a_rotation_gateways_and_executors_have_old_and_new_keys(site: Site) -> None:
