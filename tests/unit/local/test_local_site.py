@@ -54,7 +54,7 @@ def test_the_processes_can_start_with_what_they_get(site: Site) -> None:
 
 
 def test_secrets_of_before_there_was_a_paddle_get_theirs(tmp_path: Path) -> None:
-    before = {"servers": {}, "owners": {}, "services": {}}
+    before: dict[str, dict[str, str]] = {"servers": {}, "owners": {}, "services": {}}
     (tmp_path / "secrets.json").write_bytes(msgspec.json.encode(before))
     made = keys.load_or_make(tmp_path).paddle
     assert set(made) == {"api_key", "webhook_secret"}
