@@ -149,7 +149,7 @@ class EntityRepository:
         statement = select(CustomerLink.customer_id, CustomerLink.account_id).where(
             CustomerLink.customer_id.in_(customer_ids)
         )
-        return dict((await self._tx.execute(statement)).tuples().all())
+        return dict((await self._tx.execute(statement)).all())
 
     async def customers_of(self, account_id: str) -> list[str]:
         """All that pay for this account and for no other living one, in order."""

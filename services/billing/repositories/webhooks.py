@@ -151,7 +151,7 @@ class WebhookRepository:
     async def by_state(self) -> dict[str, int]:
         """How many there are in each state."""
         statement = select(Webhook.state, func.count()).group_by(Webhook.state)
-        return dict((await self._tx.execute(statement)).tuples().all())
+        return dict((await self._tx.execute(statement)).all())
 
     async def waiting(self) -> tuple[int, datetime | None]:
         """How many wait, and when the first of them came."""
