@@ -87,6 +87,6 @@ async def test_each_account_of_a_batch_has_its_own_period(ledger: Bench) -> None
     found = await ledger.sql.fetch("SELECT account_id, period FROM account_counters")
 
     now = datetime.now(UTC)
-    assert dict(found) == {
+    assert {row["account_id"]: row["period"] for row in found} == {
         account: periods.period_of(anchor, now) for account, anchor in anchors.items()
     }
