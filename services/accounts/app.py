@@ -9,14 +9,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import httpx2
 from litestar import Litestar
 
 from libs.common import crypto, migrations, runtime, tracing
 from libs.common.addresses import parse_networks
-from libs.common.broker.rabbitmq import RabbitMQPublisher
+from libs.common.broker.dispatch import EventReader
+from libs.common.broker.rabbitmq import RabbitMQConsumer, RabbitMQPublisher
 from libs.common.clock import Clock, SystemClock
 from libs.common.contracts.accounts import AUDIENCE
 from libs.common.database import Database
@@ -25,6 +26,8 @@ from libs.common.settings import Secret
 from libs.common.tokens import ServiceTokens, TokenVerifier
 from libs.common.web import app as web_app
 from libs.common.web import health
+from services.accounts import consumers
+from services.accounts.adapters.billing import HttpBilling
 from services.accounts.adapters.executors import HttpExecutors
 from services.accounts.adapters.gateway import HttpRequests
 from services.accounts.adapters.smtp import SmtpPost
@@ -32,7 +35,7 @@ from services.accounts.api import internal
 from services.accounts.api.commands import Inputs
 from services.accounts.pages import letters, rendering, site
 from services.accounts.pages.visits import Desk
-from services.accounts.ports import Executors, Ports, Requests
+from services.accounts.ports import Billing, Executors, Ports, Requests
 from services.accounts.settings import Settings
 from services.accounts.use_cases import retention
 from services.accounts.use_cases.mails import Delivery
@@ -42,6 +45,7 @@ VERSIONS: Final = Path(__file__).parent / "migrations" / "versions"
 
 _HTTP_SECONDS: Final = 15.0  # each adapter has a shorter time of its own where people wait
 _CONNECTIONS: Final = 16
+_PREFETCH: Final = 8
 
 
 def open_database(settings: Settings, role: str) -> Database:
@@ -56,15 +60,28 @@ async def open_ports(
     """What the use cases need, for as long as the block lasts."""
     clock = clock or SystemClock()
     tokens = ServiceTokens(NAME, settings.service_key_id, settings.service_key.reveal(), clock)
-    async with _client(settings.gateway_url) as gateways, _client(settings.executor_url) as others:
-        yield make_ports(
-            settings, db, clock, HttpRequests(gateways, tokens), HttpExecutors(others, tokens)
+    async with (
+        _client(settings.gateway_url) as gateways,
+        _client(settings.executor_url) as executors,
+        _client(settings.billing_url) as billing,
+    ):
+        others = Others(
+            HttpRequests(gateways, tokens),
+            HttpExecutors(executors, tokens),
+            HttpBilling(billing, tokens),
         )
+        yield make_ports(settings, db, clock, others)
 
 
-def make_ports(
-    settings: Settings, db: Database, clock: Clock, requests: Requests, executors: Executors
-) -> Ports:
+class Others(NamedTuple):
+    """The services that answer us."""
+
+    requests: Requests
+    executors: Executors
+    billing: Billing
+
+
+def make_ports(settings: Settings, db: Database, clock: Clock, others: Others) -> Ports:
     """All of them, around what others answer."""
     pepper = settings.pepper()
     return Ports(
@@ -81,8 +98,9 @@ def make_ports(
         terms_version=settings.terms_version,
         new_plan=settings.new_plan,
         support_address=settings.contacts.support,
-        requests=requests,
-        executors=executors,
+        requests=others.requests,
+        executors=others.executors,
+        billing=others.billing,
     )
 
 
@@ -117,7 +135,7 @@ async def run_web(settings: Settings) -> None:
 
 
 async def run_worker(settings: Settings) -> None:
-    """Publish what the outbox holds, send mails and keep the tables tidy, until a signal."""
+    """Publish what the outbox holds, hear billing, send mails, keep tidy, until a signal."""
 
     def note_return() -> None:
         relay.look_for_mark()
@@ -127,6 +145,9 @@ async def run_worker(settings: Settings) -> None:
         open_database(settings, "worker") as db,
         open_ports(settings, db) as ports,
         publisher,
+        RabbitMQConsumer(
+            settings.broker_url, name=NAME, queues=consumers.QUEUES, prefetch=_PREFETCH
+        ) as consumer,
     ):
         await db.check_durability()
         relay = Relay(db, publisher)
@@ -134,12 +155,13 @@ async def run_worker(settings: Settings) -> None:
         delivery = Delivery(ports, post)
 
         async def is_ready() -> bool:
-            return publisher.is_ready() and await db.is_ready()
+            return consumer.is_ready() and publisher.is_ready() and await db.is_ready()
 
         web = web_app.create(health.routes(is_ready))
         await runtime.run(
             relay.run,
             relay.keep_tidy,
+            EventReader(consumer, publisher, consumers.handlers(ports), limit=_PREFETCH).run,
             delivery.run,
             delivery.measure,
             partial(retention.keep_up, ports),

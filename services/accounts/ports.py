@@ -7,6 +7,16 @@ import msgspec
 
 from libs.common.clock import Clock
 from libs.common.contracts.accounts import KeyContext
+from libs.common.contracts.billing import (
+    BillingAnswer,
+    CancelQuestion,
+    CheckoutQuestion,
+    GrantQuestion,
+    LinkAnswer,
+    PlanChangeAnswer,
+    PlanChangeQuestion,
+    TaxDetails,
+)
 from libs.common.contracts.executor import TestConnectionAnswer, TestConnectionQuestion
 from libs.common.contracts.gateway import (
     AccountStandingAnswer,
@@ -68,6 +78,45 @@ class Executors(Protocol):
         ...
 
 
+class Billing(Protocol):
+    """It alone knows what is bought, paid and used. Everything raises BillingAway, BooksNotOpen.
+
+    What it refuses is raised as an error of its kind, with its text and code.
+    """
+
+    async def show(self, account_id: str) -> BillingAnswer:
+        """All that is known of an account's plan, use and money."""
+        ...
+
+    async def check_out(self, account_id: str, question: CheckoutQuestion) -> LinkAnswer:
+        """Where the person buys a plan. Raises Conflict where they have a subscription."""
+        ...
+
+    async def open_portal(self, account_id: str) -> LinkAnswer:
+        """Where cards and the provider's own invoices are. Raises Conflict, NotFound."""
+        ...
+
+    async def change_plan(self, account_id: str, question: PlanChangeQuestion) -> PlanChangeAnswer:
+        """What another plan costs; or change it. Raises Conflict."""
+        ...
+
+    async def cancel(self, account_id: str, question: CancelQuestion) -> BillingAnswer:
+        """End the subscription with the period that is paid, or not after all. Raises Conflict."""
+        ...
+
+    async def set_details(self, account_id: str, details: TaxDetails) -> BillingAnswer:
+        """To whom invoices are written from now on. Raises InvalidInput."""
+        ...
+
+    async def open_invoice(self, account_id: str, invoice_id: str) -> LinkAnswer:
+        """Where its PDF is, for minutes. Raises NotFound."""
+        ...
+
+    async def grant(self, account_id: str, question: GrantQuestion) -> BillingAnswer:
+        """What the operator gives."""
+        ...
+
+
 class Post(Protocol):
     """Takes mails to their people."""
 
@@ -100,3 +149,4 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     support_address: str
     requests: Requests
     executors: Executors
+    billing: Billing

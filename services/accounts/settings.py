@@ -21,8 +21,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """For every role of the service.
 
     `dashboard_url`: where people see the dashboard, for links in mails. `api_url`: where customers
-    call the API. `gateway_url`, `executor_url`: their internal ports. `service_key`: PEM of our
-    Ed25519 private key. `smtp_url`: the relay, `smtp://user:secret@host:587`.
+    call the API. `gateway_url`, `executor_url`, `billing_url`: their internal ports. `service_key`:
+    PEM of our Ed25519 private key. `smtp_url`: the relay, `smtp://user:secret@host:587`.
     `smtp_ca_file`: who may vouch for it. `mail_from`: whom mails come from. `new_plan`: of who
     signs up. `terms_version`: what they accept. `trusted_proxies`: networks whose
     `X-Forwarded-For` is believed. `contacts`: JSON, what the public pages say of who runs this.
@@ -43,6 +43,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     service_key_id: str
     gateway_url: str
     executor_url: str
+    billing_url: str
     smtp_url: Secret
     mail_from: str
     dashboard_url: str

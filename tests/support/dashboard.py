@@ -30,6 +30,7 @@ from libs.common.web.app import serve
 from services.accounts import app
 from services.accounts.ports import Ports
 from services.accounts.settings import Settings
+from tests.support.billing_stand_in import BillingStandIn
 from tests.support.waiting import until
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -42,7 +43,10 @@ class RequestNotFound(NotFound):
 
 
 class Plane:
-    """Requests and Executors from memory. `away`: what every question raises meanwhile."""
+    """Requests and Executors from memory. `away`: what every question raises meanwhile.
+
+    `accepted`: live requests of the period.
+    """
 
     def __init__(self) -> None:
         """No request yet."""
@@ -50,6 +54,7 @@ class Plane:
         self.content: dict[str, ContentAnswer] = {}
         self.asked: list[tuple[str, str, KeyContext]] = []
         self.away: AppError | None = None
+        self.accepted = 7
         self.tested = TestConnectionAnswer(
             is_good=True, code="good", message="It answers.", models=3, took=0.2
         )
@@ -120,7 +125,9 @@ class Plane:
         """See Requests."""
         self._check()
         assert account_id
-        return AccountStandingAnswer(pending=0, pending_test=0, accepted=7, resets_at=START)
+        return AccountStandingAnswer(
+            pending=0, pending_test=0, accepted=self.accepted, resets_at=START
+        )
 
     async def test(self, question: TestConnectionQuestion) -> TestConnectionAnswer:
         """See Executors."""
@@ -282,9 +289,9 @@ class Browser:
 class Dashboard:
     """`url`: where it is. `plane`: what stands in for gateways and executors."""
 
-    def __init__(self, url: str, ports: Ports, plane: Plane) -> None:
+    def __init__(self, url: str, ports: Ports, plane: Plane, billing: BillingStandIn) -> None:
         """It runs already."""
-        self.url, self.ports, self.plane = url, ports, plane
+        self.url, self.ports, self.plane, self.billing = url, ports, plane, billing
         self._browsers: list[Browser] = []
 
     def browser(self) -> Browser:
@@ -301,12 +308,12 @@ class Dashboard:
 
 @asynccontextmanager
 async def running(settings: Settings, ports: Ports) -> AsyncIterator[Dashboard]:
-    """The site in this event loop; `ports` but for what the plane answers."""
-    plane, port, stop = Plane(), free_ports(), asyncio.Event()
-    beside = msgspec.structs.replace(ports, requests=plane, executors=plane)
+    """The site in this event loop; `ports` but for what the plane and billing answer."""
+    plane, billing, port, stop = Plane(), BillingStandIn(), free_ports(), asyncio.Event()
+    beside = msgspec.structs.replace(ports, requests=plane, executors=plane, billing=billing)
     site = app.make_site(settings, beside)
     serving = asyncio.ensure_future(serve(site, "127.0.0.1", port)(stop))
-    made = Dashboard(f"http://127.0.0.1:{port}", beside, plane)
+    made = Dashboard(f"http://127.0.0.1:{port}", beside, plane, billing)
     try:
         await until(lambda: _answers(made.url))
         yield made

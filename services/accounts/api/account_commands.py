@@ -9,7 +9,7 @@ from libs.common.contracts.plans import PlanName
 from services.accounts.api import views
 from services.accounts.domain.audit import OPERATOR
 from services.accounts.ports import Ports
-from services.accounts.use_cases import abuse, accounts, policy, standing
+from services.accounts.use_cases import abuse, accounts, plans, policy, standing
 from services.accounts.use_cases.policy import Announcement
 
 
@@ -37,7 +37,7 @@ async def resume(ports: Ports, given: Namespace, _: object) -> Any:
 async def set_plan(ports: Ports, given: Namespace, _: object) -> Any:
     """`accounts plan`."""
     plan = PlanName(given.plan)
-    return views.AccountView.of(await standing.set_plan(ports, given.account, plan, actor=OPERATOR))
+    return views.GrantView.of(await plans.grant(ports, given.account, plan, actor=OPERATOR))
 
 
 async def verify(ports: Ports, given: Namespace, _: object) -> Any:
@@ -97,7 +97,7 @@ COMMANDS: Final = {
     "accounts resume": Command(resume, "take calls of a suspended account again", (_ACCOUNT,)),
     "accounts plan": Command(
         set_plan,
-        "give the account a plan's limits as they are today; nothing is deleted, nobody is mailed",
+        "grant the account a plan, its floor where more is bought; shows what billing answers",
         (_ACCOUNT, ("plan", {"choices": [*PlanName]})),
     ),
     "accounts verify": Command(

@@ -4,6 +4,7 @@ from datetime import datetime
 
 import msgspec
 
+from libs.common.contracts.billing import BillingAnswer
 from services.accounts.models import (
     AbuseSignal,
     Account,
@@ -26,6 +27,8 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     name: str
     plan: str
+    plan_version: int
+    anchor_day: int
     is_suspended: bool
     suspension_reason: str | None
     is_restricted: bool
@@ -237,6 +240,30 @@ class ThreadView(msgspec.Struct, frozen=True):
         return cls(
             SupportMessageView.of(thread.message),
             [SupportEntryView.of(entry) for entry in thread.entries],
+        )
+
+
+class GrantView(msgspec.Struct, frozen=True, kw_only=True):
+    """What billing says after a grant. `plan`: what holds, the larger of granted and bought."""
+
+    account_id: str
+    plan: str
+    subscription: str | None
+    used: int
+    allowed: int
+    resets_on: str
+
+    @classmethod
+    def of(cls, answer: BillingAnswer) -> "GrantView":
+        """From billing's answer."""
+        bought = answer.subscription
+        return cls(
+            account_id=answer.account_id,
+            plan=answer.plan,
+            subscription=None if bought is None else f"{bought.plan}, {bought.state}",
+            used=answer.usage.finished,
+            allowed=answer.usage.allowed,
+            resets_on=answer.usage.resets_on.isoformat(),
         )
 
 

@@ -20,6 +20,9 @@ OPERATOR: Final = Actor("operator")
 SYSTEM: Final = Actor("system")
 """Who does what was put in motion earlier, such as a deletion after its days of grace."""
 
+BILLING: Final = Actor("billing")
+"""What was bought, and whether it was paid: plans follow from it."""
+
 NOBODY: Final = "nobody"
 """The id of who was not let in."""
 
@@ -74,6 +77,13 @@ class Change(StrEnum):
     SUPPORT_ANSWERED = "support.answered"
     SUPPORT_CLOSED = "support.closed"
     PLAN_CHANGED = "plan.changed"
+    PLAN_GRANTED = "plan.granted"
+    PLAN_ORDERED = "plan.ordered"
+    CHECKOUT_STARTED = "checkout.started"
+    PORTAL_OPENED = "portal.opened"
+    SUBSCRIPTION_CANCELLED = "subscription.cancelled"
+    SUBSCRIPTION_KEPT = "subscription.kept"
+    TAX_DETAILS_CHANGED = "tax_details.changed"
 
     @property
     def group(self) -> Group:
@@ -98,6 +108,10 @@ _GROUPS: Final = {
     "deletion": Group.DATA,
     "support": Group.DATA,
     "plan": Group.MONEY,
+    "checkout": Group.MONEY,
+    "portal": Group.MONEY,
+    "subscription": Group.MONEY,
+    "tax_details": Group.MONEY,
 }
 
 

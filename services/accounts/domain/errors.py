@@ -1,6 +1,7 @@
 """What accounts refuses, and what it does not find."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from libs.common.errors import (
     Conflict,
@@ -10,6 +11,12 @@ from libs.common.errors import (
     LimitReached,
     NotFound,
     Unavailable,
+)
+
+_NO_GATEWAY: Final = "Requests cannot be looked at right now. They run on; try again in a moment."
+_NO_BILLING: Final = (
+    "Billing does not answer right now. Your plan stays as it is and requests run on; try again in"
+    " a moment."
 )
 
 
@@ -228,10 +235,32 @@ class ExecutionPlaneAway(Unavailable):
 
     code = "execution_plane_away"
 
-    def __init__(self) -> None:
-        super().__init__(
-            "Requests cannot be looked at right now. They run on; try again in a moment."
-        )
+    def __init__(self, text: str = _NO_GATEWAY) -> None:
+        super().__init__(text)
+
+
+class BooksNotOpen(Unavailable):
+    """Billing has not heard of the account yet: it is told within seconds of the sign-up."""
+
+    code = "billing_books_not_open"
+
+
+class InvoiceNotFound(NotFound):
+    """No such invoice, or not of this account."""
+
+    code = "invoice_not_found"
+
+
+class BillingAway(Unavailable):
+    """Billing does not answer, or not with anything that can be used.
+
+    Whether what was asked for was done is unknown; everything here may be asked for again.
+    """
+
+    code = "billing_away"
+
+    def __init__(self, text: str = _NO_BILLING) -> None:
+        super().__init__(text)
 
 
 class NoProviderConnection(NotFound):

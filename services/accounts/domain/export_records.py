@@ -29,6 +29,8 @@ class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
     metadata_seconds: int
     is_restricted: bool
     leaves_at: datetime | None
+    anchor_day: int
+    payment_due_at: datetime | None
     created_at: datetime
 
 
@@ -115,6 +117,13 @@ class MailRecord(msgspec.Struct, frozen=True, kw_only=True):
     failed_at: datetime | None
 
 
+class NoticeRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a mail told once."""
+
+    name: str
+    told_at: datetime
+
+
 class EntryRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One text of a support message."""
 
@@ -155,13 +164,14 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 LEFT_OUT: Final[dict[str, frozenset[str]]] = {
-    "accounts": frozenset({"erasing_at", "erased_at"}),
+    "accounts": frozenset({"erasing_at", "erased_at", "plan_version"}),
     "people": frozenset({"account_id", "email_key", "password_hash"}),
     "sessions": frozenset({"digest", "person_id"}),
     "projects": frozenset({"account_id", "data_key_made_at"}),
     "api_keys": frozenset({"digest", "pepper_id", "sealed_signing_secret"}),
     "provider_connections": frozenset({"sealed_key"}),
     "mails": frozenset({"id", "account_id", "subject", "text", "html", "tries", "due_at"}),
+    "notices": frozenset({"account_id"}),
     "support_messages": frozenset({"account_id", "person_id"}),
     "support_entries": frozenset({"id", "message_id"}),
     "audit_events": frozenset({"id", "account_id"}),

@@ -22,6 +22,7 @@ class LetterKind(StrEnum):
     KEY_CREATED = "key_created"
     USAGE_NOTICE = "usage_notice"
     PAYMENT_FAILED = "payment_failed"
+    SUBSCRIPTION_ENDED = "subscription_ended"
     DELETION_STARTED = "deletion_started"
     DELETION_UNDONE = "deletion_undone"
     DELETED = "deleted"

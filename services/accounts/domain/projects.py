@@ -38,6 +38,7 @@ class WholeSettings(msgspec.Struct, frozen=True, kw_only=True):
     requests_per_minute: str
     running: str
     retention_days: str
+    metadata_days: str
     on_unknown_outcome: str
     allowed_addresses: str
 
@@ -54,6 +55,9 @@ def check_whole(wish: WholeSettings) -> dict[str, Any]:
     with fields.check("retention_days"):
         days = _limit(wish.retention_days, MOST // _DAY_SECONDS)
         changes["retention_seconds"] = None if days is None else days * _DAY_SECONDS
+    with fields.check("metadata_days"):
+        days = _limit(wish.metadata_days, MOST // _DAY_SECONDS)
+        changes["metadata_seconds"] = None if days is None else days * _DAY_SECONDS
     with fields.check("allowed_addresses"):
         changes["allowed_addresses"] = _networks(tuple(wish.allowed_addresses.split()))
     fields.end()

@@ -7,7 +7,7 @@ from services.accounts.models.abuse import AbuseSignal
 from services.accounts.models.access import ApiKey, ProviderConnection, SealedDataKey
 from services.accounts.models.accounts import Account, AuditEvent, Project
 from services.accounts.models.base import Base
-from services.accounts.models.mails import Mail
+from services.accounts.models.mails import Mail, Notice
 from services.accounts.models.people import Link, Person, Session, Throttle
 from services.accounts.models.support import SupportEntry, SupportMessage
 
@@ -19,6 +19,7 @@ __all__ = [
     "Base",
     "Link",
     "Mail",
+    "Notice",
     "Person",
     "Project",
     "ProviderConnection",

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    SmallInteger,
     String,
     text,
 )
@@ -25,6 +26,8 @@ class Account(Base):
     `metadata_seconds`: how long records of requests are kept. `is_restricted`: nothing of it runs.
     `leaves_at`: when its deletion is due; null: it stays. `erasing_at`: since when that cannot be
     undone any more. `erased_at`: nobody's any more; the row stays, so that nothing takes its id.
+    `plan_version`: billing's, of what stands here. `anchor_day`: see libs/common/periods.py.
+    `payment_due_at`: a payment failed, and until then the plan stays; null: nothing is owed.
     """
 
     __tablename__ = "accounts"
@@ -35,6 +38,7 @@ class Account(Base):
             name="limits_are_positive",
         ),
         CheckConstraint("metadata_seconds > 0", name="metadata_is_positive"),
+        CheckConstraint("anchor_day BETWEEN 1 AND 31", name="anchor_day_is_a_day"),
         Index(
             "ix_accounts_leaves_at",
             "leaves_at",
@@ -58,6 +62,9 @@ class Account(Base):
     leaves_at: Mapped[datetime | None] = mapped_column(MOMENT)
     erasing_at: Mapped[datetime | None] = mapped_column(MOMENT)
     erased_at: Mapped[datetime | None] = mapped_column(MOMENT)
+    plan_version: Mapped[int] = mapped_column(Integer, default=0)
+    anchor_day: Mapped[int] = mapped_column(SmallInteger, default=1)
+    payment_due_at: Mapped[datetime | None] = mapped_column(MOMENT)
     created_at: Mapped[datetime] = mapped_column(MOMENT)
 
 

@@ -1,4 +1,4 @@
-"""Mails on their way."""
+"""Mails on their way, and what was told by one."""
 
 from datetime import datetime
 from typing import Final
@@ -43,3 +43,16 @@ class Mail(Base):
     due_at: Mapped[datetime] = mapped_column(MOMENT)
     sent_at: Mapped[datetime | None] = mapped_column(MOMENT)
     failed_at: Mapped[datetime | None] = mapped_column(MOMENT)
+
+
+class Notice(Base):
+    """Somebody was told of something that is told once. `name`: of what, without a person in it.
+
+    The mail itself is gone a day after it was sent; an event that comes again later finds this.
+    """
+
+    __tablename__ = "notices"
+
+    account_id: Mapped[str] = mapped_column(ID, primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    told_at: Mapped[datetime] = mapped_column(MOMENT, index=True)

@@ -38,7 +38,7 @@ class Person(Base):
     terms_version: Mapped[str] = mapped_column(String(20))
     terms_accepted_at: Mapped[datetime] = mapped_column(MOMENT)
     told_version: Mapped[str | None] = mapped_column(String(20))
-    wants_notices: Mapped[bool] = mapped_column(default=True)
+    wants_notices: Mapped[bool] = mapped_column(default=False)
     verified_at: Mapped[datetime | None] = mapped_column(MOMENT)
     created_at: Mapped[datetime] = mapped_column(MOMENT)
 

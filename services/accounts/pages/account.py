@@ -1,5 +1,6 @@
 """Settings of one's own account: profile, notices, address, password, sessions."""
 
+from functools import partial
 from typing import Final
 
 from litestar import Response, get, post
@@ -8,7 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 from libs.common.ids import is_id
 from services.accounts.domain.browsers import describe
 from services.accounts.domain.countries import COUNTRIES
-from services.accounts.pages.forms import EMPTY, Form, Show, submit
+from services.accounts.pages.forms import EMPTY, Form, submit
 from services.accounts.pages.visits import AnyRequest, Desk, Visit
 from services.accounts.use_cases import emails, profile, recovery, sessions
 from services.accounts.use_cases.profile import Profile
@@ -26,7 +27,7 @@ def routes(desk: Desk) -> list[HTTPRouteHandler]:
 def _profile(desk: Desk) -> list[HTTPRouteHandler]:
     @get("/settings")
     async def show(request: AnyRequest) -> Response[bytes]:
-        return await _show(await desk.enter(request))
+        return await _show(await desk.enter(request), _PROFILE, EMPTY, 200)
 
     @post("/settings")
     async def correct(request: AnyRequest) -> Response[bytes]:
@@ -37,7 +38,7 @@ def _profile(desk: Desk) -> list[HTTPRouteHandler]:
             await profile.correct(visit.ports, visit.person.id, wish, visit.browser.network)
             return visit.go("/settings?done=saved")
 
-        return await submit(visit, act, _shower(visit, _PROFILE))
+        return await submit(visit, act, partial(_show, visit, _PROFILE))
 
     @post("/settings/notices")
     async def set_notices(request: AnyRequest) -> Response[bytes]:
@@ -49,7 +50,7 @@ def _profile(desk: Desk) -> list[HTTPRouteHandler]:
             await profile.set_notices(visit.ports, person_id, network, wanted=wanted)
             return visit.go("/settings?done=saved")
 
-        return await submit(visit, act, _shower(visit, _NOTICES))
+        return await submit(visit, act, partial(_show, visit, _NOTICES))
 
     return [show, correct, set_notices]
 
@@ -66,7 +67,7 @@ def _sessions(desk: Desk) -> list[HTTPRouteHandler]:
                 await sessions.end(visit.ports, visit.person, form["session_id"], network)
             return visit.go("/settings?done=session-ended")
 
-        return await submit(visit, act, _shower(visit, _SESSIONS))
+        return await submit(visit, act, partial(_show, visit, _SESSIONS))
 
     @post("/settings/sessions/end-others")
     async def end_others(request: AnyRequest) -> Response[bytes]:
@@ -76,23 +77,14 @@ def _sessions(desk: Desk) -> list[HTTPRouteHandler]:
             await sessions.end_others(visit.ports, visit.entered, visit.browser.network)
             return visit.go("/settings?done=sessions-ended")
 
-        return await submit(visit, act, _shower(visit, _SESSIONS))
+        return await submit(visit, act, partial(_show, visit, _SESSIONS))
 
     return [end, end_others]
 
 
-def _shower(visit: Visit, which: str) -> Show:
-    async def again(form: Form, status: int) -> Response[bytes]:
-        return await _show(visit, status, {which: form})
-
-    return again
-
-
-async def _show(
-    visit: Visit, status: int = 200, forms: dict[str, Form] | None = None
-) -> Response[bytes]:
-    """`forms`: the page has several; what was typed into one, and what is wrong with it."""
-    shown = {_PROFILE: EMPTY, _NOTICES: EMPTY, _SESSIONS: EMPTY, **(forms or {})}
+async def _show(visit: Visit, which: str, form: Form, status: int) -> Response[bytes]:
+    """`form`: what was typed into the form `which`, and what is wrong with it."""
+    shown = {_PROFILE: EMPTY, _NOTICES: EMPTY, _SESSIONS: EMPTY, which: form}
     return visit.page(
         "account.html",
         status=status,

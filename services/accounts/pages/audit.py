@@ -9,7 +9,7 @@ import msgspec
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
-from services.accounts.domain.audit import NOBODY, OPERATOR, SYSTEM, Filter, Group
+from services.accounts.domain.audit import BILLING, NOBODY, OPERATOR, SYSTEM, Filter, Group
 from services.accounts.domain.errors import FieldErrors, ProjectNotFound
 from services.accounts.domain.forms import Fields
 from services.accounts.models import AuditEvent, Project
@@ -26,6 +26,7 @@ _NOBODYS: Final = -1  # no entry has this number, and nothing is before it
 _OTHERS: Final = {
     OPERATOR.id: "the operator",
     SYSTEM.id: "ReqRun by itself",
+    BILLING.id: "billing",
     NOBODY: "somebody who was not let in",
 }
 _FILTERS: Final = ("group", "project", "since", "until")

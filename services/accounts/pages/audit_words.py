@@ -8,7 +8,7 @@ GROUPS: Final = (
     (Group.ACCESS, "Access: sign-ups, log-ins, passwords"),
     (Group.KEYS, "Keys: API keys and providers"),
     (Group.DATA, "Data: projects, requests, your rights"),
-    (Group.MONEY, "Money: plans"),
+    (Group.MONEY, "Money: plans, payments, tax details"),
 )
 WORDS: Final[dict[Change, str]] = {
     Change.ACCOUNT_CREATED: "The account was opened",
@@ -48,7 +48,14 @@ WORDS: Final[dict[Change, str]] = {
     Change.SUPPORT_SENT: "A message to support was sent",
     Change.SUPPORT_ANSWERED: "Support answered",
     Change.SUPPORT_CLOSED: "A conversation with support was closed",
-    Change.PLAN_CHANGED: "The plan was changed",
+    Change.PLAN_CHANGED: "The plan changed",
+    Change.PLAN_GRANTED: "A plan was granted",
+    Change.PLAN_ORDERED: "A change of the plan was ordered",
+    Change.CHECKOUT_STARTED: "A checkout was begun",
+    Change.PORTAL_OPENED: "The payment provider's pages were opened",
+    Change.SUBSCRIPTION_CANCELLED: "The subscription was cancelled",
+    Change.SUBSCRIPTION_KEPT: "The cancellation was taken back",
+    Change.TAX_DETAILS_CHANGED: "Billing details were changed",
 }
 
 

@@ -1,16 +1,16 @@
 """Privacy rights: take one's data along, pause its processing, object, leave."""
 
+from functools import partial
 from typing import Final
 
 from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
 
-from services.accounts.domain.audit import Actor
 from services.accounts.domain.errors import FieldErrors
 from services.accounts.domain.support import LONGEST_TEXT, Draft, Kind
 from services.accounts.models import Account
 from services.accounts.pages import downloads
-from services.accounts.pages.forms import EMPTY, Form, Show, submit
+from services.accounts.pages.forms import EMPTY, Form, submit
 from services.accounts.pages.visits import AnyRequest, Desk, Visit
 from services.accounts.use_cases import accounts, deletion, export, recovery, restriction, support
 
@@ -35,7 +35,7 @@ def routes(desk: Desk) -> list[HTTPRouteHandler]:
 def _export(desk: Desk) -> list[HTTPRouteHandler]:
     @get("/settings/data")
     async def show(request: AnyRequest) -> Response[bytes]:
-        return await _show(await desk.enter(request))
+        return await _show(await desk.enter(request), _EXPORT, EMPTY, 200)
 
     @post("/settings/data/export")
     async def take_along(request: AnyRequest) -> Response[bytes]:
@@ -45,7 +45,7 @@ def _export(desk: Desk) -> list[HTTPRouteHandler]:
             made = await export.begin(visit.ports, visit.entered, form["password"])
             return downloads.attachment(visit, made.name, "application/zip", made.chunks)
 
-        return await submit(visit, act, _shower(visit, _EXPORT))
+        return await submit(visit, act, partial(_show, visit, _EXPORT))
 
     return [show, take_along]
 
@@ -56,20 +56,20 @@ def _processing(desk: Desk) -> list[HTTPRouteHandler]:
         visit = await desk.enter(request)
 
         async def act(_: Form) -> Response[bytes]:
-            await restriction.restrict(visit.ports, visit.person.account_id, actor=_actor(visit))
+            await restriction.restrict(visit.ports, visit.person.account_id, actor=visit.actor)
             return visit.go("/settings/data?done=restricted")
 
-        return await submit(visit, act, _shower(visit, _PROCESSING))
+        return await submit(visit, act, partial(_show, visit, _PROCESSING))
 
     @post("/settings/data/lift")
     async def lift(request: AnyRequest) -> Response[bytes]:
         visit = await desk.enter(request)
 
         async def act(_: Form) -> Response[bytes]:
-            await restriction.lift(visit.ports, visit.person.account_id, actor=_actor(visit))
+            await restriction.lift(visit.ports, visit.person.account_id, actor=visit.actor)
             return visit.go("/settings/data?done=lifted")
 
-        return await submit(visit, act, _shower(visit, _PROCESSING))
+        return await submit(visit, act, partial(_show, visit, _PROCESSING))
 
     return [restrict, lift]
 
@@ -87,7 +87,7 @@ def _asking(desk: Desk) -> list[HTTPRouteHandler]:
             sent = await support.send(visit.ports, visit.person, draft, visit.browser.network)
             return visit.go(f"/support/{sent.id}?done=sent")
 
-        return await submit(visit, act, _shower(visit, _ASKING))
+        return await submit(visit, act, partial(_show, visit, _ASKING))
 
     return [ask]
 
@@ -104,29 +104,22 @@ def _leaving(desk: Desk) -> list[HTTPRouteHandler]:
         async def act(form: Form) -> Response[bytes]:
             ports, person = visit.ports, visit.person
             await recovery.confirm(ports, person, form["password"], visit.browser.network)
-            await deletion.start(ports, person.id, actor=_actor(visit))
+            await deletion.start(ports, person.id, actor=visit.actor)
             return visit.go("/settings/data?done=deletion-started")
 
-        async def again(form: Form, status: int) -> Response[bytes]:
-            return await _show_leaving(visit, form, status)
-
-        return await submit(visit, act, again)
+        return await submit(visit, act, partial(_show_leaving, visit))
 
     @post("/settings/data/stay")
     async def undo(request: AnyRequest) -> Response[bytes]:
         visit = await desk.enter(request)
 
         async def act(_: Form) -> Response[bytes]:
-            await deletion.undo(visit.ports, visit.person.id, actor=_actor(visit))
+            await deletion.undo(visit.ports, visit.person.id, actor=visit.actor)
             return visit.go("/settings/data?done=deletion-undone")
 
-        return await submit(visit, act, _shower(visit, _PROCESSING))
+        return await submit(visit, act, partial(_show, visit, _PROCESSING))
 
     return [show, start, undo]
-
-
-def _actor(visit: Visit) -> Actor:
-    return Actor(visit.person.id, visit.browser.network)
 
 
 async def _account(visit: Visit) -> Account:
@@ -140,18 +133,9 @@ async def _show_leaving(visit: Visit, form: Form, status: int) -> Response[bytes
     return visit.page("data_delete.html", status=status, form=form)
 
 
-def _shower(visit: Visit, which: str) -> Show:
-    async def again(form: Form, status: int) -> Response[bytes]:
-        return await _show(visit, status, {which: form})
-
-    return again
-
-
-async def _show(
-    visit: Visit, status: int = 200, forms: dict[str, Form] | None = None
-) -> Response[bytes]:
-    """`forms`: the page has several; what was typed into one, and what is wrong with it."""
-    shown = {_EXPORT: EMPTY, _PROCESSING: EMPTY, _ASKING: EMPTY, **(forms or {})}
+async def _show(visit: Visit, which: str, form: Form, status: int) -> Response[bytes]:
+    """`form`: what was typed into the form `which`, and what is wrong with it."""
+    shown = {_EXPORT: EMPTY, _PROCESSING: EMPTY, _ASKING: EMPTY, which: form}
     return visit.page(
         "data.html",
         status=status,

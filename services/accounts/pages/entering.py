@@ -57,6 +57,7 @@ def _wish(visit: Visit, form: Form) -> SignUp:
         company=form["company"],
         country=form["country"],
         has_accepted=form.has("has_accepted"),
+        wants_notices=form.has("wants_notices"),
         network=visit.browser.network,
     )
 

@@ -29,7 +29,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def actor(self) -> Actor:
         """Who acts here."""
-        return Actor(self.visit.person.id, self.visit.browser.network)
+        return self.visit.actor
 
     def page(self, template: str, /, *, status: int = 200, **values: Any) -> Response[bytes]:
         """A page with the project's navigation."""

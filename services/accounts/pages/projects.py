@@ -11,7 +11,6 @@ from litestar.params import FromPath
 
 from libs.common.errors import InvalidInput
 from libs.common.ids import new_id
-from services.accounts.domain.audit import Actor
 from services.accounts.domain.errors import InvalidName
 from services.accounts.domain.projects import WholeSettings
 from services.accounts.pages import forms
@@ -48,17 +47,13 @@ def _all(desk: Desk) -> list[HTTPRouteHandler]:
         visit = await desk.enter(request)
 
         async def act(form: Form) -> Response[bytes]:
-            actor = Actor(visit.person.id, visit.browser.network)
             account_id = visit.person.account_id
             made = await projects.create(
-                visit.ports, account_id, form["name"], actor=actor, project_id=form["once"]
+                visit.ports, account_id, form["name"], actor=visit.actor, project_id=form["once"]
             )
             return visit.go(f"/projects/{made.id}")
 
-        async def again(form: Form, status: int) -> Response[bytes]:
-            return await _show_all(visit, form, status)
-
-        return await submit(visit, act, again, _RULES)
+        return await submit(visit, act, partial(_show_all, visit), _RULES)
 
     return [home, show, create]
 
@@ -97,15 +92,19 @@ async def _show(place: Place, form: Form, status: int) -> Response[bytes]:
 def _values(place: Place) -> Mapping[str, Any]:
     """The fields as they stand; empty where the plan's limit holds."""
     project = place.project
-    seconds = project.retention_seconds
     return {
         "name": project.name,
         "requests_per_minute": project.requests_per_minute or "",
         "running": project.running or "",
-        "retention_days": "" if seconds is None else f"{seconds / _DAY.total_seconds():g}",
+        "retention_days": _in_days(project.retention_seconds),
+        "metadata_days": _in_days(project.metadata_seconds),
         "on_unknown_outcome": project.on_unknown_outcome,
         "allowed_addresses": "\n".join(project.allowed_addresses),
     }
+
+
+def _in_days(seconds: int | None) -> str:
+    return "" if seconds is None else f"{seconds / _DAY.total_seconds():g}"
 
 
 def _wish(form: Form) -> WholeSettings:
@@ -114,6 +113,7 @@ def _wish(form: Form) -> WholeSettings:
         requests_per_minute=form["requests_per_minute"],
         running=form["running"],
         retention_days=form["retention_days"],
+        metadata_days=form["metadata_days"],
         on_unknown_outcome=form["on_unknown_outcome"],
         allowed_addresses=form["allowed_addresses"],
     )

@@ -1,5 +1,6 @@
 """Support: write to the operator, read the answers, write again, close."""
 
+from functools import partial
 from typing import Final
 
 from litestar import Response, get, post
@@ -9,7 +10,7 @@ from litestar.params import FromPath
 from libs.common.ids import is_id
 from services.accounts.domain.errors import FieldErrors, SupportMessageNotFound
 from services.accounts.domain.support import LONGEST_SUBJECT, LONGEST_TEXT, Draft, Kind
-from services.accounts.pages.forms import EMPTY, Form, Show, submit
+from services.accounts.pages.forms import EMPTY, Form, submit
 from services.accounts.pages.visits import AnyRequest, Desk, Visit
 from services.accounts.use_cases import support
 
@@ -40,10 +41,7 @@ def _all(desk: Desk) -> list[HTTPRouteHandler]:
             sent = await support.send(visit.ports, visit.person, _draft(form), network)
             return visit.go(f"/support/{sent.id}?done=sent")
 
-        async def again(form: Form, status: int) -> Response[bytes]:
-            return await _show_all(visit, form, status)
-
-        return await submit(visit, act, again)
+        return await submit(visit, act, partial(_show_all, visit))
 
     return [show, send]
 
@@ -65,7 +63,7 @@ def _one(desk: Desk) -> list[HTTPRouteHandler]:
             await support.reply(visit.ports, visit.person, message_id, form["text"], network)
             return visit.go(f"/support/{message_id}?done=sent")
 
-        return await submit(visit, act, _shower(visit, message_id))
+        return await submit(visit, act, partial(_show, visit, message_id))
 
     @post(path + "/close")
     async def close(request: AnyRequest, message_id: FromPath[str]) -> Response[bytes]:
@@ -76,7 +74,7 @@ def _one(desk: Desk) -> list[HTTPRouteHandler]:
             await support.close(visit.ports, visit.person, message_id, visit.browser.network)
             return visit.go(f"/support/{message_id}?done=closed")
 
-        return await submit(visit, act, _shower(visit, message_id))
+        return await submit(visit, act, partial(_show, visit, message_id))
 
     return [show, reply, close]
 
@@ -92,13 +90,6 @@ async def _show_all(visit: Visit, form: Form, status: int) -> Response[bytes]:
     messages = await support.list_of(visit.ports, visit.person.account_id)
     shown = {"messages": messages, "kinds": KINDS, "kind_names": dict(KINDS)}
     return visit.page("support.html", status=status, form=form, **shown, **_LONGEST)
-
-
-def _shower(visit: Visit, message_id: str) -> Show:
-    async def again(form: Form, status: int) -> Response[bytes]:
-        return await _show(visit, message_id, form, status)
-
-    return again
 
 
 async def _show(visit: Visit, message_id: str, form: Form, status: int) -> Response[bytes]:

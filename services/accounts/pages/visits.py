@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import secrets
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -14,13 +15,14 @@ from litestar.datastructures import Cookie
 from libs.common.addresses import Networks, client_address
 from libs.common.errors import Unauthenticated
 from services.accounts.domain.addresses import network_of
+from services.accounts.domain.audit import Actor
 from services.accounts.domain.contacts import Contacts
 from services.accounts.domain.tokens import SESSION_LIFE
-from services.accounts.models import Person
+from services.accounts.models import Account, Person
 from services.accounts.pages import rendering
 from services.accounts.ports import Ports
 from services.accounts.repositories.people import Held
-from services.accounts.use_cases import sessions
+from services.accounts.use_cases import billing, sessions
 from services.accounts.use_cases.sessions import Browser
 
 AnyRequest = Request[Any, Any, Any]
@@ -65,6 +67,7 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
             request=request,
             browser=Browser(network=network, agent=agent),
             held=held,
+            debt=None,
             token=token if held else visitor or secrets.token_urlsafe(_VISITOR_BYTES),
             is_new=not held and not visitor,
         )
@@ -74,7 +77,10 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
         visit = await self.visit(request)
         if visit.held is None:
             raise LogInFirst("Log in to see this page.")
-        return visit
+        if visit.is_part:
+            return visit
+        debt = await billing.check_debt(self.ports, visit.held.account)
+        return msgspec.structs.replace(visit, debt=debt)
 
     def cookie(self, name: str) -> str:
         """The full name of a cookie; without HTTPS browsers take none that begins with __Host-."""
@@ -94,12 +100,16 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Visit(msgspec.Struct, frozen=True, kw_only=True):
-    """`token`: of the session's cookie, or of a visitor's. `is_new`: this browser has none yet."""
+    """`token`: of the session's cookie, or of a visitor's. `is_new`: this browser has none yet.
+
+    `debt`: a payment failed, and until then the plan stays; known on whole pages.
+    """
 
     desk: Desk
     request: AnyRequest
     browser: Browser
     held: Held | None
+    debt: datetime | None
     token: str
     is_new: bool
 
@@ -121,6 +131,16 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
         return self.entered.person
 
     @property
+    def account(self) -> Account:
+        """Their account. Only after `enter`. Raises LogInFirst."""
+        return self.entered.account
+
+    @property
+    def actor(self) -> Actor:
+        """Who acts here, and from where. Only after `enter`. Raises LogInFirst."""
+        return Actor(self.person.id, self.browser.network)
+
+    @property
     def is_part(self) -> bool:
         """Whether htmx asks for a part of a page that is already there."""
         return self.request.headers.get("hx-request") == "true"
@@ -133,6 +153,9 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
         """A rendered page with this visitor's name on it."""
         shown = {
             "person": self.held.person if self.held else None,
+            "holder": self.held.account if self.held else None,
+            "debt": self.debt,
+            "now": self.ports.clock.now(),
             "form_token": self.form_token(),
             "path": self.request.url.path,
             "contacts": self.desk.contacts,
@@ -151,6 +174,13 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
         """See other: after a form was taken, so that a reload sends nothing again."""
         more = rendering.headers(is_secure=self.desk.is_secure)
         return Response(b"", status_code=303, headers={**more, "location": path})
+
+    def leave(self, address: str, whither: str) -> Response[bytes]:
+        """On to somebody else's page, after a form was taken.
+
+        Not by its redirect: `form-action 'self'` holds for where a form leads in the end, too.
+        """
+        return self.page("leaving.html", address=address, whither=whither)
 
     def log_in(self, token: str, path: str) -> Response[bytes]:
         """Go on with a new session's cookie."""

@@ -31,6 +31,13 @@ class AccountRepository:
             await self._tx.get(Account, account_id, with_for_update=True, populate_existing=True)
         )
 
+    async def lock_living(self, account_id: str) -> Account | None:
+        """The same for what an event is about: None where it was erased, or never was."""
+        found = await self._tx.get(
+            Account, account_id, with_for_update=True, populate_existing=True
+        )
+        return None if found is None or found.erased_at is not None else found
+
     async def hold(self, account_id: str) -> Account:
         """For what adds something to it: nobody else does, and nobody deletes it, until the end.
 

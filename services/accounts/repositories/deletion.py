@@ -10,6 +10,7 @@ from services.accounts.models import (
     Base,
     Link,
     Mail,
+    Notice,
     Person,
     Project,
     Session,
@@ -46,6 +47,7 @@ class DeletionRepository:
         await self._delete(Link, Link.person_id.in_(people))
         await self._delete(Session, Session.person_id.in_(people))
         await self._delete(Mail, Mail.account_id == account_id)
+        await self._delete(Notice, Notice.account_id == account_id)
         await self._delete(SupportMessage, SupportMessage.account_id == account_id)
         await self._delete(ApiKey, ApiKey.project_id.in_(projects))
         await self._delete(Person, Person.account_id == account_id)

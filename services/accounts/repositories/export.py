@@ -10,6 +10,7 @@ from services.accounts.domain.letters import LetterKind
 from services.accounts.models import (
     ApiKey,
     Mail,
+    Notice,
     Person,
     Project,
     ProviderConnection,
@@ -59,6 +60,11 @@ class ExportRepository:
             Mail.account_id == self._account_id, Mail.kind != _TO_THE_OPERATOR
         )
         return await self._all(query.order_by(Mail.id))
+
+    async def notices(self) -> Sequence[Notice]:
+        """What was told once."""
+        query = select(Notice).where(Notice.account_id == self._account_id)
+        return await self._all(query.order_by(Notice.told_at))
 
     async def support_messages(self) -> Sequence[SupportMessage]:
         """Closed ones included."""

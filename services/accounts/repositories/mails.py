@@ -5,11 +5,12 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.common.ids import new_id
 from services.accounts.domain.letters import Letter, LetterKind
-from services.accounts.models import Mail, Person
+from services.accounts.models import Mail, Notice, Person
 from services.accounts.models.mails import WAITING
 
 
@@ -57,6 +58,15 @@ class MailRepository:
                 due_at=at,
             )
         )
+
+    async def tell_once(self, account_id: str, name: str, *, at: datetime) -> bool:
+        """Whether a mail of this name is still to be written; from now on it is not.
+
+        Of two at once, the second waits for the first.
+        """
+        query = insert(Notice).values(account_id=account_id, name=name, told_at=at)
+        told = query.on_conflict_do_nothing().returning(Notice.name)
+        return (await self._tx.scalars(told)).first() is not None
 
     async def claim(self, limit: int, *, now: datetime, lease: timedelta) -> Sequence[Mail]:
         """Take due ones, oldest first, that nobody has in hand; they are ours for `lease`."""

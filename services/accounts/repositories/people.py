@@ -10,14 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.accounts.domain.emails import Email
 from services.accounts.domain.tokens import SESSION_IDLE, SESSION_LIFE, Purpose
-from services.accounts.models import Link, Person, Session
+from services.accounts.models import Account, Link, Person, Session
 
 
 class Held(NamedTuple):
-    """A session that is good now, and whose it is."""
+    """A session that is good now, whose it is, and their account."""
 
     session: Session
     person: Person
+    account: Account
 
 
 class Place(NamedTuple):
@@ -107,8 +108,9 @@ class SessionRepository:
     async def find(self, digest: bytes, now: datetime) -> Held | None:
         """The session of a cookie, unless it has been idle for too long or is too old."""
         query = (
-            select(Session, Person)
+            select(Session, Person, Account)
             .join(Person, Person.id == Session.person_id)
+            .join(Account, Account.id == Person.account_id)
             .where(Session.digest == digest, *_is_good(now))
         )
         row = (await self._tx.execute(query)).first()

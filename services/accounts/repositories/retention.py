@@ -14,6 +14,7 @@ from services.accounts.models import (
     Base,
     Link,
     Mail,
+    Notice,
     Session,
     SupportMessage,
     Throttle,
@@ -40,6 +41,7 @@ SWEEPS: Final = (
             Mail.failed_at <= now - retention.MAILS_GIVEN_UP,
         ),
     ),
+    Sweep(Notice, lambda now: Notice.told_at <= now - retention.NOTICES),
     Sweep(SupportMessage, lambda now: SupportMessage.closed_at <= now - retention.SUPPORT),
     Sweep(AbuseSignal, lambda now: AbuseSignal.started_at <= now - retention.ABUSE),
 )

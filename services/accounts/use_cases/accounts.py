@@ -1,12 +1,13 @@
 """Accounts: open one, look at all."""
 
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 
 from libs.common import outbox
-from libs.common.contracts.accounts import AccountCreated
-from libs.common.contracts.plans import PLANS, PlanName
+from libs.common.contracts.accounts import AccountCreated, Limits
+from libs.common.contracts.plans import PLANS, Plan, PlanName
 from libs.common.database import Transaction
 from libs.common.ids import new_id
 from services.accounts.domain.audit import Actor, Change, Entry
@@ -78,6 +79,23 @@ def columns_of(plan: PlanName) -> dict[str, Any]:
     }
 
 
+def plan_of(account: Account) -> Plan:
+    """Its own copy, as a plan."""
+    limits = Limits(
+        requests_per_minute=account.requests_per_minute,
+        pending=account.pending,
+        requests_per_month=account.requests_per_month,
+        running=account.running,
+        body_bytes=account.body_bytes,
+    )
+    return msgspec.structs.replace(
+        PLANS[PlanName(account.plan)],
+        limits=limits,
+        retention=timedelta(seconds=account.retention_seconds),
+        metadata=timedelta(seconds=account.metadata_seconds),
+    )
+
+
 async def open_in(tx: Transaction, account: Account, *, actor: Actor) -> None:
     """Insert it, write it down, tell it."""
     entry = Entry(
@@ -85,7 +103,7 @@ async def open_in(tx: Transaction, account: Account, *, actor: Actor) -> None:
     )
     await AccountRepository(tx).add(account)
     AuditRepository(tx).add(entry, at=account.created_at)
-    await outbox.add(tx, AccountCreated(account_id=account.id))
+    await outbox.add(tx, AccountCreated(account_id=account.id, plan=account.plan))
 
 
 async def get(ports: Ports, account_id: str) -> Account:

@@ -1,16 +1,19 @@
 """Everything of an account in one ZIP file, streamed: nothing plain ever lies on a disk of ours.
 
-What can refuse refuses before the first byte. When the gateways go away after that, the file still
-ends well and says what is missing: who has waited for most of a large account keeps it.
+What can refuse refuses before the first byte. When the gateways go away after that, or billing does
+not answer at all, the file still ends well and says what is missing: who has waited for most of a
+large account keeps it.
 """
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 import msgspec
 
 from libs.common.contracts.gateway import RequestsQuestion
+from libs.common.errors import Unavailable
 from services.accounts.domain.audit import Actor, Change
 from services.accounts.domain.export import README, Archive, bounds_of
 from services.accounts.domain.export_records import (
@@ -19,6 +22,7 @@ from services.accounts.domain.export_records import (
     ConnectionRecord,
     EntryRecord,
     MailRecord,
+    NoticeRecord,
     PersonRecord,
     ProjectRecord,
     SessionRecord,
@@ -31,7 +35,12 @@ from services.accounts.repositories.audit import by_person
 from services.accounts.repositories.export import ExportRepository
 from services.accounts.repositories.people import Held, PeopleRepository
 from services.accounts.use_cases import audit, recovery, tries
-from services.accounts.use_cases.exported_requests import RequestFiles
+from services.accounts.use_cases.exported_requests import RequestFiles, patiently
+
+_NO_BILLING: Final = (
+    b"Plan, usage, invoices and tax details are not in this archive: billing did not answer\n"
+    b"while it was written. Ask for another export in some minutes.\n"
+)
 
 
 class Export(msgspec.Struct, frozen=True):
@@ -66,6 +75,7 @@ async def _stream(
     for name, content in (await _tables(ports, person)).items():
         archive.add(f"{name}.json", _encode(content))
     yield archive.take()
+    archive.add(*await _billing(ports, person.account_id))
     with archive.array("audit.json") as append:
         async with aclosing(audit.batches(ports, person.account_id)) as batches:
             async for events in batches:
@@ -81,6 +91,15 @@ async def _stream(
     yield archive.take()
 
 
+async def _billing(ports: Ports, account_id: str) -> tuple[str, bytes]:
+    """A file's name and content: what billing knows, or that it does not answer."""
+    try:
+        answer = await patiently(partial(ports.billing.show, account_id))
+    except Unavailable:
+        return "BILLING_MISSING.txt", _NO_BILLING
+    return "billing.json", _encode(answer)
+
+
 async def _tables(ports: Ports, person: Person) -> dict[str, Any]:
     """What fits into memory, by the file's name."""
     account_id = person.account_id
@@ -94,6 +113,7 @@ async def _tables(ports: Ports, person: Person) -> dict[str, Any]:
             "api_keys": _records(ApiKeyRecord, await rows.api_keys()),
             "provider_connections": _records(ConnectionRecord, await rows.connections()),
             "mails": _records(MailRecord, await rows.mails()),
+            "notices": _records(NoticeRecord, await rows.notices()),
             "support": _threads(await rows.support_messages(), await rows.support_entries()),
         }
 

@@ -12,7 +12,7 @@ import msgspec
 
 from libs.common.contracts.accounts import KeyContext
 from libs.common.contracts.gateway import MAX_PAGE, ContentAnswer, RequestRow, RequestsQuestion
-from libs.common.errors import NotFound
+from libs.common.errors import NotFound, Unavailable
 from libs.common.pauses import growing
 from services.accounts.domain.audit import Actor
 from services.accounts.domain.errors import ExecutionPlaneAway, ProjectNotFound
@@ -64,7 +64,7 @@ class RequestFiles:
         before: str | None = None
         while True:
             question = RequestsQuestion(mode=mode, before=before, limit=MAX_PAGE)
-            page = await _patiently(
+            page = await patiently(
                 partial(self._ports.requests.list_requests, project.id, question)
             )
             # Anew for each page: whoever erases the project meanwhile means what is left.
@@ -87,11 +87,11 @@ class RequestFiles:
     ) -> bytes | None:
         requests = self._ports.requests
         try:
-            shown = await _patiently(partial(requests.show, project.id, row.id))
+            shown = await patiently(partial(requests.show, project.id, row.id))
             content = None
             if context is not None:
                 ask = partial(requests.open_content, project.id, row.id, context)
-                content = _content(await _patiently(ask))
+                content = _content(await patiently(ask))
         except NotFound:
             return None  # its window ended since the page was read
         return msgspec.json.encode(
@@ -119,11 +119,11 @@ def _content(answer: ContentAnswer) -> ContentRecord:
     )
 
 
-async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
-    """A gateway that restarts shall not cost somebody half of their export."""
+async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
+    """A service that restarts shall not cost somebody half of their export. Raises Unavailable."""
     for pause in islice(growing(_FIRST_PAUSE, _LONGEST_PAUSE), _TRIES - 1):
         try:
             return await ask()
-        except ExecutionPlaneAway:
+        except Unavailable:
             await asyncio.sleep(pause)
     return await ask()

@@ -4,16 +4,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-import msgspec
-
-from libs.common.contracts.accounts import MAX_DIGESTS, KeyContext, KeyDigests, Limits
-from libs.common.contracts.plans import PLANS, Plan, PlanName
+from libs.common.contracts.accounts import MAX_DIGESTS, KeyContext, KeyDigests
 from services.accounts.domain.keys import parse_digests
 from services.accounts.domain.plans import ProjectLimits, effective
-from services.accounts.models import Account, ApiKey
+from services.accounts.models import ApiKey
 from services.accounts.ports import Ports
 from services.accounts.repositories.keys import ApiKeyRepository, HeldKey, Renewal
 from services.accounts.use_cases import data_keys
+from services.accounts.use_cases.accounts import plan_of
 
 USE_NOTED_EVERY: Final = timedelta(minutes=1)
 
@@ -72,7 +70,7 @@ def _is_unnoted(key: ApiKey, now: datetime) -> bool:
 def _context(held: HeldKey, digest: bytes) -> KeyContext:
     key, project, account = held.key, held.project, held.account
     allowed = effective(
-        _plan_of(account),
+        plan_of(account),
         ProjectLimits(
             requests_per_minute=project.requests_per_minute,
             running=project.running,
@@ -97,22 +95,7 @@ def _context(held: HeldKey, digest: bytes) -> KeyContext:
         limits=allowed.limits,
         allowed_addresses=tuple(project.allowed_addresses),
         metadata_retention_seconds=int(allowed.metadata.total_seconds()),
-    )
-
-
-def _plan_of(account: Account) -> Plan:
-    limits = Limits(
-        requests_per_minute=account.requests_per_minute,
-        pending=account.pending,
-        requests_per_month=account.requests_per_month,
-        running=account.running,
-        body_bytes=account.body_bytes,
-    )
-    return msgspec.structs.replace(
-        PLANS[PlanName(account.plan)],
-        limits=limits,
-        retention=timedelta(seconds=account.retention_seconds),
-        metadata=timedelta(seconds=account.metadata_seconds),
+        anchor_day=account.anchor_day,
     )
 
 

@@ -24,7 +24,10 @@ from services.accounts.use_cases import abuse, accounts, hashing, links, tries
 
 
 class SignUp(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody typed. `network`: where they are, truncated."""
+    """What somebody typed. `network`: where they are, truncated.
+
+    `wants_notices`: consent to mails about usage, which nobody gives by not looking.
+    """
 
     email: str
     password: str
@@ -32,6 +35,7 @@ class SignUp(msgspec.Struct, frozen=True, kw_only=True):
     company: str = ""
     country: str
     has_accepted: bool
+    wants_notices: bool = False
     network: str
 
 
@@ -109,7 +113,7 @@ def _checked(ports: Ports, wish: SignUp) -> Person:
         country=country,
         terms_version=ports.terms_version,
         terms_accepted_at=now,
-        wants_notices=True,
+        wants_notices=wish.wants_notices,
         created_at=now,
     )
 
@@ -124,6 +128,9 @@ async def _open(ports: Ports, tx: Transaction, person: Person, network: str) -> 
     person.account_id = account.id
     await accounts.open_in(tx, account, actor=Actor(person.id, network))
     await PeopleRepository(tx).add(person)
+    if person.wants_notices:
+        entry = by_person(Change.NOTICES_ACCEPTED, person, network)
+        AuditRepository(tx).add(entry, at=person.created_at)
     await _mail_link(ports, tx, person)
 
 

@@ -1,11 +1,10 @@
-"""How an account stands: suspended or not, on which plan, proven or not. The operator decides.
+"""How an account stands: suspended or not, proven or not. The operator decides.
 
 Nothing is told by event: gateways ask what a key may do every few seconds.
 """
 
 from typing import Final
 
-from libs.common.contracts.plans import PlanName
 from services.accounts.domain.audit import Actor, Change, Entry
 from services.accounts.domain.emails import check_email
 from services.accounts.domain.errors import InvalidReason, PersonNotFound
@@ -14,7 +13,6 @@ from services.accounts.ports import Ports
 from services.accounts.repositories.accounts import AccountRepository
 from services.accounts.repositories.audit import AuditRepository
 from services.accounts.repositories.people import PeopleRepository
-from services.accounts.use_cases.accounts import columns_of
 
 _LONGEST_REASON: Final = 200  # characters
 
@@ -41,23 +39,6 @@ async def resume(ports: Ports, account_id: str, *, actor: Actor) -> Account:
         if account.is_suspended:
             account.is_suspended, account.suspension_reason = False, None
             entry = _entry(Change.ACCOUNT_RESUMED, account_id, actor)
-            AuditRepository(tx).add(entry, at=ports.clock.now())
-    return account
-
-
-async def set_plan(ports: Ports, account_id: str, plan: PlanName, *, actor: Actor) -> Account:
-    """It gets what the plan allows now; on the same plan, today's numbers. Raises AccountNotFound.
-
-    Nothing is deleted where that is less: what is above it is refused from now on.
-    """
-    wanted = columns_of(plan)
-    async with ports.db.transaction() as tx:
-        account = await AccountRepository(tx).lock(account_id)
-        before = account.plan
-        if any(getattr(account, name) != value for name, value in wanted.items()):
-            for name, value in wanted.items():
-                setattr(account, name, value)
-            entry = _entry(Change.PLAN_CHANGED, account_id, actor, f"{before} → {plan}")
             AuditRepository(tx).add(entry, at=ports.clock.now())
     return account
 

@@ -93,6 +93,7 @@ def settings(
         service_key_id=key.key_id,
         gateway_url=f"http://127.0.0.1:{free_ports()}",
         executor_url=f"http://127.0.0.1:{free_ports()}",
+        billing_url=f"http://127.0.0.1:{free_ports()}",
         smtp_url=Secret(f"smtp+plain://127.0.0.1:{free_ports()}"),
         mail_from="ReqRun <reqrun@example.org>",
         dashboard_url="http://127.0.0.1:8411",

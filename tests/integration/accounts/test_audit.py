@@ -13,9 +13,10 @@ from services.accounts.domain.errors import TooManyTries, WrongPassword
 from services.accounts.domain.keys import NewKey, Purpose
 from services.accounts.models import AuditEvent
 from services.accounts.ports import Ports
-from services.accounts.use_cases import accounts, audit, keys, projects, sessions, standing
+from services.accounts.use_cases import accounts, audit, keys, plans, projects, sessions, standing
 from tests.support.customers import BROWSER, ELSEWHERE, NETWORK, customer
 from tests.support.frozen_clock import FrozenClock
+from tests.support.plans import plan_changed
 
 
 async def everything(ports: Ports, account_id: str, wish: Filter | None = None) -> list[AuditEvent]:
@@ -98,7 +99,7 @@ async def test_it_is_filtered_by_what_by_project_by_whom_and_by_time(
     wish = NewKey(project_id=two.id, mode="test", name="mine", purpose=Purpose.OWN_CODE)
     key = await keys.issue(ports, wish, actor=actor)
     clock.advance(timedelta(hours=1))
-    await standing.set_plan(ports, account_id, PlanName.PRO, actor=OPERATOR)
+    await plans.take(ports, plan_changed(account_id, PlanName.PRO))
 
     async def found(**wish: object) -> list[str]:
         events = await everything(ports, account_id, Filter(**wish))  # type: ignore[arg-type]
@@ -109,7 +110,7 @@ async def test_it_is_filtered_by_what_by_project_by_whom_and_by_time(
     assert await found(group=Group.MONEY) == [account_id]
     assert await found(group=Group.DATA) == [two.id, one.id]
     assert await found(project_id=two.id) == [key.id, two.id]
-    assert await found(actor="operator") == [account_id]
+    assert await found(actor="billing") == [account_id]
     assert await found(since=now) == [account_id]
     assert len(await found(until=now - timedelta(hours=1))) == 3
     assert await found(since=now - timedelta(hours=1), until=now, project_id=one.id) == [one.id]

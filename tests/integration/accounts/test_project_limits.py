@@ -8,7 +8,8 @@ from libs.common.contracts.plans import PlanName
 from services.accounts.domain.audit import OPERATOR
 from services.accounts.domain.errors import TooManyProjects
 from services.accounts.ports import Ports
-from services.accounts.use_cases import accounts, projects, standing
+from services.accounts.use_cases import accounts, plans, projects
+from tests.support.plans import plan_changed
 
 
 async def test_an_account_has_as_many_projects_as_its_plan_has_room_for(ports: Ports) -> None:
@@ -25,5 +26,5 @@ async def test_an_account_has_as_many_projects_as_its_plan_has_room_for(ports: P
     await projects.create(ports, account.id, "in its place", actor=OPERATOR)
     with pytest.raises(TooManyProjects):
         await projects.create(ports, account.id, "one more", actor=OPERATOR)
-    await standing.set_plan(ports, account.id, PlanName.PRO, actor=OPERATOR)
+    await plans.take(ports, plan_changed(account.id, PlanName.PRO))
     await projects.create(ports, account.id, "one more", actor=OPERATOR)

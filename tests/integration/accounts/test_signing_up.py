@@ -39,7 +39,7 @@ async def test_whoever_signs_up_has_an_account_and_a_link_in_the_mailbox(ports: 
     assert person.verified_at is None
     assert person.terms_version == ports.terms_version
     assert person.terms_accepted_at == ports.clock.now()
-    assert person.wants_notices
+    assert not person.wants_notices
     assert await people.kinds(ports) == ["verify"]
     assert (await people.last_mail(ports, EMAIL)).text.count(f"{ports.base_url}/verify?token=") == 1
     assert await people.changes(ports, person.account_id) == ["account.created"]

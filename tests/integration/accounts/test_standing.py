@@ -3,7 +3,7 @@
 import pytest
 
 from libs.common.contracts.accounts import KeyContext, KeyDigests
-from libs.common.contracts.plans import PLANS, PlanName
+from libs.common.contracts.plans import PlanName
 from services.accounts.domain.audit import OPERATOR, Filter, Group
 from services.accounts.domain.errors import AccountNotFound, InvalidReason
 from services.accounts.domain.keys import NewKey, Purpose
@@ -40,16 +40,6 @@ async def test_a_suspended_accounts_keys_say_so_until_it_is_resumed(
     assert not (await resolve(ports, digest)).is_suspended
 
 
-async def test_a_new_plans_limits_hold_at_the_next_question(
-    ports: Ports, project: Project, digest: str
-) -> None:
-    await standing.set_plan(ports, project.account_id, PlanName.PRO, actor=OPERATOR)
-
-    context = await resolve(ports, digest)
-    assert context.limits == PLANS[PlanName.PRO].limits
-    assert context.retention_seconds == PLANS[PlanName.PRO].retention.total_seconds()
-
-
 async def test_a_new_reason_takes_the_place_of_the_old_one(ports: Ports, project: Project) -> None:
     for reason in ("Sends spam", " Sends  spam ", "Did not pay"):
         account = await standing.suspend(ports, project.account_id, reason, actor=OPERATOR)
@@ -71,7 +61,6 @@ async def test_an_account_that_is_none_has_no_standing(ports: Ports) -> None:
     for ask in (
         standing.suspend(ports, "acc_none", "why", actor=OPERATOR),
         standing.resume(ports, "acc_none", actor=OPERATOR),
-        standing.set_plan(ports, "acc_none", PlanName.PRO, actor=OPERATOR),
     ):
         with pytest.raises(AccountNotFound):
             await ask

@@ -32,6 +32,7 @@ GIVEN = {
     "REQRUN_SERVICE_KEY_ID": "accounts-1",
     "REQRUN_GATEWAY_URL": "http://127.0.0.1:1",
     "REQRUN_EXECUTOR_URL": "http://127.0.0.1:2",
+    "REQRUN_BILLING_URL": "http://127.0.0.1:4",
     "REQRUN_SMTP_URL": "smtp://reqrun:hunter2@mail.example.org:587",
     "REQRUN_MAIL_FROM": "ReqRun <reqrun@example.org>",
     "REQRUN_DASHBOARD_URL": "https://app.example.org",

@@ -98,6 +98,7 @@ KINDS = {
     "api_keys": records.ApiKeyRecord,
     "provider_connections": records.ConnectionRecord,
     "mails": records.MailRecord,
+    "notices": records.NoticeRecord,
     "support_messages": records.SupportRecord,
     "support_entries": records.EntryRecord,
     "audit_events": AuditRecord,

@@ -219,11 +219,12 @@ async def test_settings_are_kept_and_what_is_wrong_is_told_beside_each(
         requests_per_minute="many",
         running="0",
         retention_days="1.5",
+        metadata_days="some",
         allowed_addresses="home",
     )
     assert wrong.status == 400
-    fields = ("name", "requests_per_minute", "running", "retention_days", "allowed_addresses")
-    assert all(wrong.wrong(field) for field in fields)
+    fields = ("name", "requests_per_minute", "running", "retention_days", "metadata_days")
+    assert all(wrong.wrong(field) for field in (*fields, "allowed_addresses"))
     assert wrong.form(path).fields["requests_per_minute"] == "many"
 
     saved = await ada.send(
@@ -233,12 +234,14 @@ async def test_settings_are_kept_and_what_is_wrong_is_told_beside_each(
         requests_per_minute="60",
         running="4",
         retention_days="3",
+        metadata_days="9",
         on_unknown_outcome="fail",
         allowed_addresses="192.0.2.0/24\n2001:db8::/32",
     )
     kept = saved.form(path).fields
     assert (kept["name"], kept["requests_per_minute"], kept["running"]) == ("Shop 2", "60", "4")
-    assert (kept["retention_days"], kept["on_unknown_outcome"]) == ("3", "fail")
+    assert (kept["retention_days"], kept["metadata_days"]) == ("3", "9")
+    assert kept["on_unknown_outcome"] == "fail"
     assert kept["allowed_addresses"].split() == ["192.0.2.0/24", "2001:db8::/32"]
 
     cleared = await ada.send(saved, path, requests_per_minute="", allowed_addresses="")
