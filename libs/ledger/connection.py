@@ -2,7 +2,9 @@
 
 A statement either succeeds, or raises `LedgerAway` (nobody knows whether it committed: the same
 call may be made again, every verb is idempotent or fenced), or `ItemRefused` for the one item whose
-value the database does not take.
+value the database does not take. What the database will not do at all (a function that a migration
+has yet to make, a deadlock that comes again and again) is `LedgerFailed`, which is a `LedgerAway`:
+nobody's other work ends for it.
 """
 
 import asyncio
@@ -21,6 +23,7 @@ from libs.common.errors import AppError, InvalidInput, Unavailable
 log = logs.get(__name__)
 
 STATEMENT_RETRIED: Final = "ledger_statement_retried"
+STATEMENT_FAILED: Final = "ledger_statement_failed"
 ITEM_REFUSED: Final = "ledger_item_refused"
 DURABILITY_MISSING: Final = "ledger_durability_missing"
 
@@ -62,6 +65,10 @@ class LedgerAway(Unavailable):
             "The request store does not answer right now. Try again with the same idempotency key.",
             retry_after=_RETRY_AFTER,
         )
+
+
+class LedgerFailed(LedgerAway):
+    """PostgreSQL answers, and cannot do what it is asked: an operator's matter."""
 
 
 class ItemRefused(InvalidInput):
@@ -135,15 +142,23 @@ class Database:
             self._pool.terminate()
 
     async def run(self, work: Callable[[Connection], Awaitable[Answer]]) -> Answer:
-        """Call `work` with a connection. Raises LedgerAway; retries what the server asks to."""
+        """Call `work` with a connection. Retries what the server asks to.
+
+        Raises LedgerAway, or the database's error where a value is to blame.
+        """
         for left in range(_RETRIES, -1, -1):
             try:
                 return await self._once(work)
             except asyncpg.PostgresError as error:
-                if error.sqlstate not in _AGAIN or not left:
+                sqlstate = error.sqlstate or ""
+                is_asked_again = sqlstate in _AGAIN and left > 0
+                if sqlstate.startswith(_REFUSED) and not is_asked_again:
                     raise
-                database_signs.count_error(DATABASE, error.sqlstate)
-                log.warning(STATEMENT_RETRIED, sqlstate=error.sqlstate)
+                database_signs.count_error(DATABASE, sqlstate)
+                if not is_asked_again:
+                    log.error(STATEMENT_FAILED, sqlstate=sqlstate)  # noqa: TRY400  # its text may quote values
+                    raise LedgerFailed from error
+                log.warning(STATEMENT_RETRIED, sqlstate=sqlstate)
         raise AssertionError("unreachable")  # pragma: no cover
 
     async def run_batch(

@@ -6,6 +6,7 @@ and what it holds is destroyed as when a project is erased; then the records go,
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
@@ -20,7 +21,7 @@ LIMIT: Final = 500
 """Requests a transaction."""
 
 ROUNDS: Final = 200  # of such, for each project and mode, until it is another one's turn
-PAGE: Final = 50  # projects a round
+PAGE: Final = 50  # projects read at once
 
 _ASK: Final = """
 INSERT INTO erasures (project_id, account_id)
@@ -28,7 +29,11 @@ SELECT u.id, $2 FROM unnest($1::text[]) AS u (id) ORDER BY u.id
 ON CONFLICT DO NOTHING
 """
 
-_ASKED: Final = "SELECT project_id FROM erasures ORDER BY asked_at, project_id LIMIT $1"
+_ASKED: Final = """
+SELECT project_id, asked_at FROM erasures
+WHERE (asked_at, project_id) > ($1, $2) ORDER BY asked_at, project_id LIMIT $3
+"""
+_START: Final = (datetime(1, 1, 1, tzinfo=UTC), "")
 
 
 async def ask(connection: Connection, account_id: str, project_ids: Sequence[str]) -> None:
@@ -37,19 +42,29 @@ async def ask(connection: Connection, account_id: str, project_ids: Sequence[str
 
 
 async def forget_asked(database: Database) -> AsyncIterator[list[str]]:
-    """One bounded round; yields what was cancelled. Raises LedgerAway: the rest comes later."""
-    for row in await database.run(_asked):
-        project_id = row["project_id"]
-        async for cancelled in erase_project(database, project_id):
-            yield cancelled
-        for mode in MODES:
-            await _repeat(database, partial(_forget_some, of=(project_id, mode)))
-        await roll_up.forget_project(database, project_id)
-        await database.run(partial(_end, project_id=project_id))
+    """One round through all of them, so much of each; yields what was cancelled.
+
+    Raises LedgerAway: the rest comes later.
+    """
+    after = _START
+    while page := await database.run(partial(_asked, after=after)):
+        for row in page:
+            async for cancelled in _forget_project(database, row["project_id"]):
+                yield cancelled
+        after = page[-1]["asked_at"], page[-1]["project_id"]
 
 
-async def _asked(connection: Connection) -> list[asyncpg.Record]:
-    rows: list[asyncpg.Record] = await connection.fetch(_ASKED, PAGE)
+async def _forget_project(database: Database, project_id: str) -> AsyncIterator[list[str]]:
+    async for cancelled in erase_project(database, project_id):
+        yield cancelled
+    for mode in MODES:
+        await _repeat(database, partial(_forget_some, of=(project_id, mode)))
+    await roll_up.forget_project(database, project_id)
+    await database.run(partial(_end, project_id=project_id))
+
+
+async def _asked(connection: Connection, after: tuple[datetime, str]) -> list[asyncpg.Record]:
+    rows: list[asyncpg.Record] = await connection.fetch(_ASKED, *after, PAGE)
     return rows
 
 

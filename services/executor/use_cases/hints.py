@@ -17,6 +17,7 @@ from prometheus_client import Counter, Histogram
 from libs.common import logs, tracing
 from libs.common.broker.protocol import Consumer, Delivery
 from libs.common.crash_points import crash_point
+from libs.common.ids import is_id
 from libs.common.metrics import LATENCY_BUCKETS
 from libs.common.pauses import growing
 from libs.ledger.claim import Claim
@@ -37,6 +38,7 @@ RESERVED_PART: Final = 8
 _FIRST_PAUSE: Final = timedelta(milliseconds=200)
 _LONGEST_PAUSE: Final = timedelta(seconds=5)
 _MAX_HINT_BYTES: Final = 64
+_PREFIX: Final = "rr"
 
 QUEUE_WAIT: Final = Histogram(
     "reqrun_queue_wait_seconds", "From due to claimed", buckets=LATENCY_BUCKETS
@@ -135,8 +137,9 @@ def _read(deliveries: Sequence[Delivery]) -> list[str]:
     """The ids. What cannot be one names no row: it is acknowledged with the others, and counted."""
     ids = []
     for delivery in deliveries:
-        if len(delivery.body) <= _MAX_HINT_BYTES and delivery.body.isascii():
-            ids.append(delivery.body.decode())
+        request_id = delivery.body[:_MAX_HINT_BYTES].decode("ascii", "replace")
+        if is_id(_PREFIX, request_id):
+            ids.append(request_id)
         else:
             log.error(HINT_UNREADABLE, queue=delivery.queue, size=len(delivery.body))
             HINTS.labels("unreadable").inc()

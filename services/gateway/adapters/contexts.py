@@ -39,7 +39,13 @@ class RedisContexts:
             values = await self._redis.mget([_name(digest) for digest in digests])
             pairs = zip(digests, values, strict=True)
             return {digest: _read(value) for digest, value in pairs if value is not None}
-        except (RedisError, OSError, TimeoutError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (
+            RedisError,
+            OSError,
+            TimeoutError,
+            msgspec.DecodeError,
+            UnicodeDecodeError,
+        ) as error:
             log.warning(LAST_CONTEXTS_UNREADABLE, count=len(digests), exc_info=error)
             return {}
 

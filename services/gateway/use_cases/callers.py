@@ -27,7 +27,7 @@ from libs.common.contracts.accounts import (
     signing_secret_context,
 )
 from libs.common.crypto import SealBroken, SealingKeyring, digest, is_well_formed
-from libs.common.errors import AppError
+from libs.common.errors import AppError, Unavailable
 from services.gateway.domain.errors import (
     AccountsAway,
     ContentUnreadable,
@@ -145,8 +145,21 @@ class Callers:
         if answer is None:
             raise InvalidApiKey
         if isinstance(answer, AppError):
-            raise answer
+            return self._known_still(digests.digest, answer)
         return answer
+
+    def _known_still(self, mark: str, failure: AppError) -> _Known:
+        """While questions are not answered, what was known of it; else raises `failure`.
+
+        A full queue of questions above all: strangers may fill it.
+        """
+        known = self._known.get(mark)
+        again = known and _again(known, self._monotonic())
+        is_about_it = isinstance(failure, ContentUnreadable) or not isinstance(failure, Unavailable)
+        if again is None or is_about_it:
+            raise failure
+        self._known[mark] = again
+        return again
 
     def _ask(self, digests: KeyDigests) -> asyncio.Task[_Answer]:
         """The question about this key that is under way; started where there is none."""

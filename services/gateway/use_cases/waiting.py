@@ -9,13 +9,14 @@ second, so that ten thousand idle ones cost next to nothing.
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter as Total
+from prometheus_client import Gauge
 
 from libs.common import logs
 from libs.common.contracts.gateway import Ended
@@ -29,7 +30,7 @@ WAITERS_NOT_LOOKED_UP: Final = "waiters_not_looked_up"
 WAKE_UP_CHANNEL_CHANGED: Final = "wake_up_channel_changed"
 
 WAITING: Final = Gauge("reqrun_gateway_waiting_calls", "Calls that wait for their result")
-ENDED: Final = Counter("reqrun_gateway_waits_total", "Waits that ended", ["reason"])
+ENDED: Final = Total("reqrun_gateway_waits_total", "Waits that ended", ["reason"])
 _WOKEN, _LOOKED, _TIMED_OUT = (ENDED.labels(reason) for reason in ("wake_up", "look", "time"))
 
 # Seconds.
@@ -38,6 +39,8 @@ LOOK_EVERY: Final = 2.0
 FIRST_LOOK_UNHEALTHY: Final = 0.25
 
 LOOK_TOGETHER: Final = 256
+
+_SHARES: Final = 20
 
 FindFinal = Callable[[Sequence[Question]], Awaitable[set[str]]]
 
@@ -87,10 +90,14 @@ class WaitingRoom:
         limit: int = 20_000,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`limit`: waiters at once; one more is over at once."""
+        """`limit`: waiters at once; one more is over at once.
+
+        Once it is half full, a project has a twentieth of it at the most: the rest is for others.
+        """
         self._find_final, self._limit, self._monotonic = find_final, limit, monotonic
         self._waiters: dict[str, set[Waiter]] = {}
         self._count = 0
+        self._of_project: Counter[str] = Counter()
         self._agenda: defaultdict[int, list[Waiter]] = defaultdict(list)
         self._tick = int(monotonic() / TICK)
         self._due: list[Waiter] = []
@@ -105,7 +112,7 @@ class WaitingRoom:
         """
         pause = LOOK_EVERY if self._is_healthy else FIRST_LOOK_UNHEALTHY
         waiter = Waiter(question, self._monotonic() + wait.total_seconds(), pause)
-        if self._is_closed or self._count >= self._limit:
+        if self._is_closed or not self._has_room(question.project_id):
             waiter.end()
         else:
             self._plan(waiter)
@@ -154,9 +161,16 @@ class WaitingRoom:
                 batch, self._due = self._due[:LOOK_TOGETHER], self._due[LOOK_TOGETHER:]
                 await self._look(batch)
 
+    def _has_room(self, project_id: str) -> bool:
+        if self._count < self._limit // 2:
+            return True
+        share = self._limit // _SHARES
+        return self._count < self._limit and self._of_project[project_id] < share
+
     def _enter(self, waiter: Waiter) -> None:
         self._waiters.setdefault(waiter.question.request_id, set()).add(waiter)
         self._count += 1
+        self._of_project[waiter.question.project_id] += 1
         WAITING.inc()
 
     def _leave(self, waiter: Waiter) -> None:
@@ -168,6 +182,10 @@ class WaitingRoom:
         if not others:
             del self._waiters[request_id]
         self._count -= 1
+        project_id = waiter.question.project_id
+        self._of_project[project_id] -= 1
+        if not self._of_project[project_id]:
+            del self._of_project[project_id]
         WAITING.dec()
 
     def _plan(self, waiter: Waiter) -> None:

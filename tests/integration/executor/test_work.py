@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from deploy.local.servers.rabbitmq import RabbitMq
 from deploy.local.servers.redis import Redis as RedisServer
+from libs.common import database_signs
 from libs.common.contracts.gateway import WAKE_UP_CHANNEL, Ended, decode_wake_up
 from libs.ledger.claim import LEASE
 from libs.ledger.finish import Finish, Finished
@@ -356,3 +357,48 @@ async def test_a_large_result_is_not_told(
     await running.hint(kept.id)
 
     assert await told_next() == [Ended(kept.id)]
+
+
+@pytest.mark.parametrize("nonsense", ["rr_\x00", "rr_", "", "'; --", "rr_" + "0" * 26 + "\n"])
+async def test_a_hint_that_names_no_request_is_passed_over(
+    ledger: Bench, running: Worker, nonsense: str
+) -> None:
+    await running.hint(nonsense)
+    kept = await running.accept("sim-ok")
+    await running.hint(kept.id)
+
+    await until(lambda: is_final(ledger, kept.id))
+
+
+async def test_a_statement_that_the_ledger_cannot_run_costs_no_running_call(
+    ledger: Bench, running: Worker
+) -> None:
+    slow, waiting = await running.accept("sim-slow-2000ms"), await running.accept("sim-ok")
+    await running.hint(slow.id)
+    await until(lambda: is_begun(ledger, slow.id))
+    before = failed_statements()
+    await ledger.sql.execute("ALTER TABLE live RENAME TO hidden")
+    try:
+        await running.hint(waiting.id)
+        await until(lambda: failed_statements() > before)
+    finally:
+        await ledger.sql.execute("ALTER TABLE hidden RENAME TO live")
+
+    await until(lambda: is_final(ledger, waiting.id))
+    await until(lambda: is_final(ledger, slow.id))
+    calls = "SELECT count(*) FROM attempts WHERE request_id = $1"
+    assert await ledger.sql.fetchval(calls, slow.id) == 1
+
+
+async def is_begun(ledger: Bench, request_id: str) -> bool:
+    state = "SELECT state FROM live WHERE id = $1"
+    return bool(await ledger.sql.fetchval(state, request_id) == "processing")
+
+
+def failed_statements() -> float:
+    return sum(
+        sample.value
+        for metric in database_signs.ERRORS.collect()
+        for sample in metric.samples
+        if sample.name.endswith("_total") and sample.labels["why"] == "other"
+    )

@@ -6,7 +6,7 @@ import pytest
 
 from libs.common import retention
 from libs.ledger.accept import Idempotency
-from libs.ledger.forget import LIMIT
+from libs.ledger.forget import LIMIT, PAGE
 from libs.ledger.nonces import Nonce
 from tests.support.ledgers import Bench, ending
 
@@ -177,3 +177,14 @@ async def test_the_accounts_counter_goes_with_its_last_project(ledger: Bench, ac
     await forget(ledger)
 
     assert await ledger.count("account_counters") == (0 if account == "acc_a" else 1)
+
+
+async def test_many_that_cannot_go_yet_keep_no_other_waiting(ledger: Bench) -> None:
+    await ledger.accept(project_id="prj_last")
+    asking = ledger.dispatcher.ask_to_forget
+    await asking("acc_many", [f"prj_{number:03}" for number in range(PAGE + 10)])
+    await asking("acc_one", ["prj_last"])
+
+    await forget(ledger)
+
+    assert await ledger.count("requests") == 0

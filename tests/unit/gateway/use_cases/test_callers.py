@@ -9,7 +9,7 @@ import pytest
 from libs.common.content import new_data_key
 from libs.common.contracts.accounts import KeyContext, KeyDigests, data_key_context
 from libs.common.crypto import SealingKey, SealingKeyring, digest, issue_api_key
-from libs.common.errors import AppError
+from libs.common.errors import AppError, Unavailable
 from services.gateway.domain.errors import (
     AccountsAway,
     InvalidApiKey,
@@ -310,3 +310,24 @@ async def test_some_known_callers_may_not_come_in(
 ) -> None:
     with pytest.raises(refusal):
         await world.callers.identify(world.issue(**changes))
+
+
+async def test_strangers_who_fill_the_queue_of_questions_keep_no_known_key_out() -> None:
+    world = World()
+    key = world.issue()
+    await world.callers.identify(key)
+    world.answering.clear()
+    asking = []
+    for _ in range(2):  # what is asked at once, and then what waits behind it
+        asking += [
+            asyncio.create_task(world.callers.identify(issue_api_key("live"))) for _ in range(6_000)
+        ]
+        await world.settle()
+    world.advance(callers.GOOD_FOR + 0.1)
+
+    caller = await world.callers.identify(key)
+
+    assert caller.context.project_id in {one.project_id for one in world.contexts.values()}
+    world.answering.set()
+    answers = await asyncio.gather(*asking, return_exceptions=True)
+    assert Unavailable in {type(answer) for answer in answers}

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
@@ -186,6 +187,24 @@ async def test_a_full_room_keeps_nobody_waiting() -> None:
     with world.room.listen(question("a"), LONG), world.room.listen(question("b"), LONG) as waiter:
         assert waiter.is_over
         await waiter.wait()
+
+
+async def test_in_a_room_that_is_half_full_a_project_has_a_share_and_leaves_the_rest() -> None:
+    room = World(limit=40).room
+
+    def is_let_in(project_id: str, stack: ExitStack) -> bool:
+        with ExitStack() as own:
+            waiter = own.enter_context(room.listen(Question(project_id, "live", "rr"), LONG))
+            if not waiter.is_over:
+                stack.push(own.pop_all())
+            return not waiter.is_over
+
+    with ExitStack() as stack:
+        assert [is_let_in("prj_a", stack) for _ in range(21)] == [True] * 20 + [False]
+        assert [is_let_in("prj_b", stack) for _ in range(3)] == [True, True, False]
+        assert is_let_in("prj_c", stack)
+    with ExitStack() as stack:
+        assert all(is_let_in("prj_b", stack) for _ in range(20))
 
 
 async def test_a_stop_ends_every_wait_and_all_that_come_later(world: World) -> None:
