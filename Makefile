@@ -6,7 +6,7 @@ LOCK := .venv/bin/uv pip compile pyproject.toml --quiet --universal --python-ver
 MINUTES := 30
 
 .DEFAULT_GOAL := help
-.PHONY: help up down reset status logs test chaos mutants check fmt bench scale soak lock
+.PHONY: help up down reset status logs test chaos mutants check fmt bench scale soak lock metrics
 
 help: ## Show this
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -72,6 +72,10 @@ scale: ## Measure what a request costs beside ten million others
 soak: ## Load it for MINUTES (30) and look for what grows
 	$(BOOTSTRAP)
 	@$(PYTHON) -m bench.soak --minutes $(MINUTES)
+
+metrics: ## Write docs/metrics.md, the dashboards and the alert rules for Kubernetes anew
+	$(BOOTSTRAP)
+	@$(PYTHON) -m deploy.grafana
 
 lock: ## Compile both locks anew from pyproject.toml
 	$(BOOTSTRAP)

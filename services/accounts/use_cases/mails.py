@@ -31,8 +31,9 @@ MAIL_FAILED: Final = "mail_failed"
 MAILS_UNREACHABLE: Final = "mails_unreachable"
 
 WAITING: Final = Gauge("reqrun_mails_waiting", "Mails not sent and not given up")
-OLDEST: Final = Gauge("reqrun_mails_oldest_age_seconds", "Age of the oldest of them")
+OLDEST: Final = Gauge("reqrun_mails_oldest_age_seconds", "Age of the oldest mail that waits")
 HANDLED: Final = Counter("reqrun_mails_handled_total", "Tries to send a mail", ["outcome"])
+_SENT, _DELAYED, _GIVEN_UP = map(HANDLED.labels, ("sent", "delayed", "given_up"))
 
 AT_ONCE: Final = 8
 LEASE: Final = timedelta(seconds=90)
@@ -116,7 +117,7 @@ class Delivery:
             await self._delay(mail, delayed.status_code)
         else:
             await self._mark_sent(mail)
-            HANDLED.labels("sent").inc()
+            _SENT.inc()
 
     async def _mark_sent(self, mail: Mail) -> None:
         """Not given up at the first trouble: what is not marked goes out a second time."""
@@ -138,7 +139,7 @@ class Delivery:
             return
         async with self._ports.db.transaction() as tx:
             await MailRepository(tx).delay(mail.id, until=until)
-        HANDLED.labels("delayed").inc()
+        _DELAYED.inc()
         log.warning(
             MAIL_DELAYED,
             message_id=mail.id,
@@ -150,7 +151,7 @@ class Delivery:
     async def _give_up(self, mail: Mail, status_code: int) -> None:
         async with self._ports.db.transaction() as tx:
             await MailRepository(tx).give_up(mail.id, now=self._ports.clock.now())
-        HANDLED.labels("given_up").inc()
+        _GIVEN_UP.inc()
         log.error(MAIL_GIVEN_UP, message_id=mail.id, kind=mail.kind, status_code=status_code)
 
 
