@@ -36,7 +36,7 @@ def event(
         {
             "event_id": named,
             "event_type": event_type,
-            "occurred_at": _text(occurred_at),
+            "occurred_at": event_time(occurred_at),
             "notification_id": named.replace("evt_", "ntf_"),
             "data": data,
         }
@@ -59,8 +59,8 @@ def customer(number: int = 1, **changes: Any) -> dict[str, Any]:
         "email": f"canary{number}@example.com",
         "locale": "en",
         "status": "active",
-        "created_at": _text(BEGAN_AT),
-        "updated_at": _text(BEGAN_AT),
+        "created_at": event_time(BEGAN_AT),
+        "updated_at": event_time(BEGAN_AT),
         "custom_data": None,
         "import_meta": None,
         "marketing_consent": False,
@@ -80,8 +80,8 @@ def address(number: int = 1, **changes: Any) -> dict[str, Any]:
         "postal_code": "34117-canary",
         "region": "HE",
         "country_code": "DE",
-        "created_at": _text(BEGAN_AT),
-        "updated_at": _text(BEGAN_AT),
+        "created_at": event_time(BEGAN_AT),
+        "updated_at": event_time(BEGAN_AT),
         "custom_data": None,
         "import_meta": None,
     } | changes
@@ -97,8 +97,8 @@ def business(number: int = 1, **changes: Any) -> dict[str, Any]:
         "tax_identifier": "DE111111125",
         "status": "active",
         "contacts": [],
-        "created_at": _text(BEGAN_AT),
-        "updated_at": _text(BEGAN_AT),
+        "created_at": event_time(BEGAN_AT),
+        "updated_at": event_time(BEGAN_AT),
         "custom_data": None,
         "import_meta": None,
     } | changes
@@ -115,17 +115,20 @@ def subscription(
         "address_id": f"add_{number:026d}",
         "business_id": None,
         "currency_code": "USD",
-        "created_at": _text(BEGAN_AT),
-        "updated_at": _text(BEGAN_AT),
-        "started_at": _text(BEGAN_AT),
-        "first_billed_at": _text(BEGAN_AT),
-        "next_billed_at": _text(at(days=31)),
+        "created_at": event_time(BEGAN_AT),
+        "updated_at": event_time(BEGAN_AT),
+        "started_at": event_time(BEGAN_AT),
+        "first_billed_at": event_time(BEGAN_AT),
+        "next_billed_at": event_time(at(days=31)),
         "paused_at": None,
         "canceled_at": None,
         "discount": None,
         "collection_mode": "automatic",
         "billing_details": None,
-        "current_billing_period": {"starts_at": _text(BEGAN_AT), "ends_at": _text(at(days=31))},
+        "current_billing_period": {
+            "starts_at": event_time(BEGAN_AT),
+            "ends_at": event_time(at(days=31)),
+        },
         "billing_cycle": {"interval": "month", "frequency": 1},
         "scheduled_change": None,
         "items": [_item(price_id)],
@@ -136,7 +139,7 @@ def subscription(
 
 def scheduled(action: str, effective_at: datetime) -> dict[str, Any]:
     """What `scheduled_change` holds."""
-    return {"action": action, "effective_at": _text(effective_at), "resume_at": None}
+    return {"action": action, "effective_at": event_time(effective_at), "resume_at": None}
 
 
 def transaction(
@@ -176,9 +179,9 @@ def transaction(
         },
         "payments": [],
         "checkout": {"url": None},
-        "created_at": _text(BEGAN_AT),
-        "updated_at": _text(BEGAN_AT),
-        "billed_at": _text(BEGAN_AT),
+        "created_at": event_time(BEGAN_AT),
+        "updated_at": event_time(BEGAN_AT),
+        "billed_at": event_time(BEGAN_AT),
         "revised_at": None,
     } | changes
 
@@ -206,12 +209,13 @@ def adjustment(
         "totals": totals,
         "payout_totals": None,
         "tax_rates_used": [],
-        "created_at": _text(BEGAN_AT),
-        "updated_at": _text(BEGAN_AT),
+        "created_at": event_time(BEGAN_AT),
+        "updated_at": event_time(BEGAN_AT),
     } | changes
 
 
-def _text(moment: datetime) -> str:
+def event_time(moment: datetime) -> str:
+    """As Paddle writes it."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
@@ -235,8 +239,8 @@ def _price(price_id: str) -> dict[str, Any]:
         "status": "active",
         "custom_data": None,
         "import_meta": None,
-        "created_at": _text(BEGAN_AT),
-        "updated_at": _text(BEGAN_AT),
+        "created_at": event_time(BEGAN_AT),
+        "updated_at": event_time(BEGAN_AT),
     }
 
 
@@ -245,10 +249,10 @@ def _item(price_id: str) -> dict[str, Any]:
         "status": "active",
         "quantity": 1,
         "recurring": True,
-        "created_at": _text(BEGAN_AT),
-        "updated_at": _text(BEGAN_AT),
+        "created_at": event_time(BEGAN_AT),
+        "updated_at": event_time(BEGAN_AT),
         "previously_billed_at": None,
-        "next_billed_at": _text(at(days=31)),
+        "next_billed_at": event_time(at(days=31)),
         "trial_dates": None,
         "price": _price(price_id),
         "product": None,
