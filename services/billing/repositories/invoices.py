@@ -9,7 +9,6 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.common.contracts.billing import InvoiceAnswer, InvoiceLine, TaxDetails
-from libs.common.errors import NotFound
 from services.billing.domain.invoices import INVOICES, Adjusted, credited, has_pdf
 from services.billing.models import (
     Address,
@@ -19,15 +18,6 @@ from services.billing.models import (
     CustomerLink,
     Transaction,
 )
-
-
-class InvoiceNotFound(NotFound):
-    """There is none of that id, or it is of another account."""
-
-    code = "invoice_not_found"
-
-    def __init__(self) -> None:
-        super().__init__("There is no such invoice of this account.")
 
 
 class Payer(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,15 +47,6 @@ class InvoiceRepository:
         rows.sort(key=lambda row: (row.billed_at, row.id), reverse=True)
         given_back = await self._adjustments([row.id for row in rows[:limit]])
         return [_answer(row, given_back[row.id]) for row in rows[:limit]]
-
-    async def get(self, account_id: str, invoice_id: str) -> InvoiceAnswer:
-        """One of them. Raises InvoiceNotFound."""
-        for statement in _invoices(account_id):
-            row = await self._tx.scalar(statement.where(Transaction.id == invoice_id))
-            if row is not None:
-                given_back = await self._adjustments([row.id])
-                return _answer(row, given_back[row.id])
-        raise InvoiceNotFound
 
     async def _adjustments(self, ids: Sequence[str]) -> dict[str, list[Adjusted]]:
         by_id: dict[str, list[Adjusted]] = defaultdict(list)

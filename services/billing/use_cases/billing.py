@@ -1,14 +1,12 @@
 """All that is known of an account's plan, use and money, in one answer."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from libs.common.contracts.billing import BillingAnswer, Money, OfferAnswer, SubscriptionAnswer
-from libs.common.contracts.plans import SOLD, PlanName
+from libs.common.contracts.billing import BillingAnswer, Money, SubscriptionAnswer
+from libs.common.contracts.plans import PlanName
 from libs.common.database import Transaction
-from libs.common.errors import AppError
 from services.billing.domain.subscriptions import (
     STATES,
     Bought,
@@ -17,13 +15,12 @@ from services.billing.domain.subscriptions import (
     stand,
 )
 from services.billing.ports import Ports
-from services.billing.repositories.accounts import BillingAccountRepository, Books
+from services.billing.repositories.accounts import BillingAccountRepository
 from services.billing.repositories.invoices import InvoiceRepository, Payer
 from services.billing.repositories.subscriptions import Owned, SubscriptionRepository
-from services.billing.use_cases import usage
+from services.billing.use_cases import offers, usage
 
 INVOICES: Final = 100
-_PRICE_SECONDS: Final = 2.0  # a page waits for this answer; prices are mostly known already
 
 
 async def show(ports: Ports, account_id: str) -> BillingAnswer:
@@ -42,7 +39,8 @@ async def show(ports: Ports, account_id: str) -> BillingAnswer:
         account_id=account_id,
         plan=books.plan,
         is_sold=is_sold(ports),
-        offers=await _offers(ports, books),
+        # An operator's plan is the largest: nothing that is sold adds to it.
+        offers=() if books.granted is PlanName.OPERATOR else await offers.list_offers(ports),
         subscription=_subscription(*shown) if shown else None,
         next_plan=_next_plan(books.granted, bought, shown, now),
         usage=await usage.of_period(ports, account_id),
@@ -110,28 +108,3 @@ def _next_plan(
         return None
     then = stand(granted, bought, changes_at).plan
     return then if then != stand(granted, bought, now).plan else None
-
-
-async def _offers(ports: Ports, books: Books) -> tuple[OfferAnswer, ...]:
-    """What can be had, with prices. One that nobody can tell the price of now is no offer."""
-    if not is_sold(ports) or books.granted is PlanName.OPERATOR:
-        return ()
-    first = {plan: price_id for price_id, plan in reversed(list(ports.prices.items()))}
-    sold = [plan for plan in SOLD if plan in first]
-    prices = await asyncio.gather(*(_price(ports, first[plan]) for plan in sold))
-    offers = [
-        OfferAnswer(plan=plan, price=price)
-        for plan, price in zip(sold, prices, strict=True)
-        if price is not None
-    ]
-    return (OfferAnswer(plan=PlanName.FREE, price=None), *offers)
-
-
-async def _price(ports: Ports, price_id: str) -> Money | None:
-    if ports.paddle is None:
-        return None
-    try:
-        async with asyncio.timeout(_PRICE_SECONDS):
-            return await ports.paddle.price(price_id)
-    except (AppError, TimeoutError):
-        return None
