@@ -23,6 +23,8 @@ STEP_ASIDE_SECONDS: Final = 10
 LAST_SECONDS: Final = 20
 """After the calls have ended: connections, flushed publishes, time to spare."""
 GRACE: Final = "REQRUN_GRACE"
+LEAST: Final = 2
+SCALERS: Final = ("HorizontalPodAutoscaler", "ScaledObject")
 
 Rule = Callable[[Object, Overlay], Iterator[str]]
 
@@ -59,8 +61,7 @@ def is_replaced_first(found: Object, _: Overlay) -> Iterator[str]:
 def is_never_alone(found: Object, overlay: Overlay) -> Iterator[str]:
     """Two of each, spread, of which a drained node takes one at a time."""
     labels = labels_of(found)
-    if found["spec"].get("replicas", 1) < 2:  # noqa: PLR2004
-        yield "is one pod"
+    yield from _too_few(found, overlay)
     spread = pod_of(found).get("topologySpreadConstraints", [])
     if not spread or not all(selects(one.get("labelSelector", {}), labels) for one in spread):
         yield "is not spread over nodes"
@@ -68,6 +69,21 @@ def is_never_alone(found: Object, overlay: Overlay) -> Iterator[str]:
     own = [one for one in budgets if selects(one["spec"]["selector"], labels)]
     if len(own) != 1 or own[0]["spec"].get("maxUnavailable") != 1:
         yield "has no disruption budget of one pod"
+
+
+def _too_few(found: Object, overlay: Overlay) -> Iterator[str]:
+    """How many there are is said once: by the Deployment, or by what scales it."""
+    name, said = found["metadata"]["name"], found["spec"].get("replicas")
+    for one in overlay.of(*SCALERS):
+        if one["spec"]["scaleTargetRef"]["name"] == name:
+            least = one["spec"].get("minReplicas", one["spec"].get("minReplicaCount", 0))
+            if said is not None:
+                yield f"is set back to {said} pods by every apply"
+            if least < LEAST:
+                yield "is scaled down to one pod"
+            return
+    if (said or 1) < LEAST:
+        yield "is one pod"
 
 
 RULES: Final[tuple[Rule, ...]] = (
@@ -115,7 +131,7 @@ def _leads(service: Object, overlay: Overlay) -> Iterator[str]:
 
 def _scalers(overlay: Overlay) -> Finding:
     """Each scales a Deployment that is there, and nobody else scales it."""
-    scalers = overlay.of("HorizontalPodAutoscaler", "ScaledObject")
+    scalers = overlay.of(*SCALERS)
     targets = [one["spec"]["scaleTargetRef"]["name"] for one in scalers]
     known = {one["metadata"]["name"] for one in overlay.of("Deployment")}
     faults = [f"{name} is scaled, and not there" for name in targets if name not in known]

@@ -194,6 +194,16 @@ ROLLOUT_DEFECTS: list[tuple[str, str, Plant]] = [
     ),
     (
         "is_never_alone",
+        "is set back to 3 pods by every apply",
+        lambda o: find(o, "Deployment", "gateway")["spec"].update(replicas=3),
+    ),
+    (
+        "is_never_alone",
+        "is scaled down to one pod",
+        lambda o: find(o, "ScaledObject", "executor")["spec"].update(minReplicaCount=1),
+    ),
+    (
+        "is_never_alone",
         "not spread over nodes",
         lambda o: pod(o)["topologySpreadConstraints"][0]["labelSelector"]["matchLabels"].update(
             {"app.kubernetes.io/name": "executor"}
