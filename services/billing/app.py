@@ -30,7 +30,7 @@ from services.billing.adapters.paddle.api import HttpPaddle
 from services.billing.api import internal, webhooks
 from services.billing.ports import Ports
 from services.billing.settings import Settings
-from services.billing.use_cases import accounts, closing, plans, processing
+from services.billing.use_cases import accounts, closing, plans, processing, retention
 from services.billing.use_cases.webhooks import Door
 
 NAME: Final = "billing"
@@ -121,6 +121,7 @@ _LOOPS: Final = (
     plans.keep_time,
     accounts.end_all_bought,
     closing.keep_up,
+    retention.keep_up,
 )
 
 

@@ -2,10 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.common.contracts.billing import InvoiceAnswer, InvoiceLine, TaxDetails
@@ -98,6 +99,15 @@ class InvoiceRepository:
             country=address.country if address else None,
             postal_code=address.postal_code if address else None,
         )
+
+    async def drop_old(self, before: datetime, unbilled_before: datetime, limit: int) -> int:
+        """Remove at most `limit` sales: billed before, or begun before and never billed; how many.
+
+        What is older than the law wants goes with them: adjustments, subscriptions that ended.
+        """
+        dropping = select(func.drop_old_payments_v1(before, unbilled_before, limit))
+        dropped: int = (await self._tx.scalars(dropping)).one()
+        return dropped
 
 
 def _invoices(account_id: str) -> tuple[Select[Any], Select[Any]]:
