@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import resource
 import signal
 import sys
 import threading
@@ -21,6 +22,9 @@ PROCESS_STOPPING: Final = "process_stopping"
 PROCESS_STOPPED: Final = "process_stopped"
 LOOP_DIED: Final = "loop_died"
 PROCESS_FAILED: Final = "process_failed"
+
+FILES: Final = 65_536
+"""Open files, and so connections, that a process asks for; it gets what the system allows."""
 
 END_SECONDS: Final = 10.0
 """How long a process may take to end after one of its loops died."""
@@ -62,6 +66,7 @@ def start(main: Callable[[], Awaitable[None]]) -> int:
         await main()
 
     _is_whole_process.set()
+    _ask_for_files()
     try:
         uvloop.run(call())
     except SettingsError as error:
@@ -71,6 +76,17 @@ def start(main: Callable[[], Awaitable[None]]) -> int:
         log.exception(PROCESS_FAILED)
         return 1
     return 0
+
+
+def _ask_for_files() -> None:
+    """Containers often begin with 1024, where a gateway serves twenty thousand callers.
+
+    What a process may ask for is the hard limit; the soft one is for programs that use select().
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _ask_to_stop(stop: asyncio.Event, signal_name: str) -> None:
