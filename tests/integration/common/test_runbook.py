@@ -1,0 +1,99 @@
+"""What the runbook tells an operator to type works, and what it names is there."""
+
+import re
+import shlex
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+import pytest
+
+from deploy.keys import commands as keys
+from deploy.local.servers.postgresql import PostgreSql
+from services.accounts import app as accounts
+from services.accounts.api import commands as of_accounts
+from services.billing.api import commands as of_billing
+from tests.support.service_database import ServiceDatabase
+
+ROOT: Final = Path(__file__).parents[3]
+RUNBOOK: Final = (ROOT / "docs" / "runbook.md").read_text()
+BLOCKS: Final = re.findall(r"```sql\n-- database: (\w+)\n(.*?)```", RUNBOOK, re.DOTALL)
+COMMANDS: Final = sorted(set(re.findall(r"python -m services\.(\w+) ([^`\n…][^`\n]*)", RUNBOOK)))
+PARSERS: Final = {"accounts": of_accounts.parser, "billing": of_billing.parser}
+ROLES: Final = {"web", "worker", "migrate"}
+OTHERS_WORDS: Final = frozenset(
+    {"synchronous_commit", "max_connections", "container_cpu_cfs_throttled_periods_total"}
+)
+
+
+def statements(database: str) -> list[str]:
+    found = [text for name, block in BLOCKS if name == database for text in block.split(";\n")]
+    return [text for text in found if re.sub(r"--.*", "", text).strip()]
+
+
+async def run(address: str, asked: list[str]) -> int:
+    """All of them, where nothing can be changed."""
+    connection = await asyncpg.connect(
+        address, server_settings={"default_transaction_read_only": "on"}
+    )
+    try:
+        for statement in asked:
+            await connection.fetch(statement)
+    finally:
+        await connection.close()
+    return len(asked)
+
+
+async def test_questions_to_the_ledger_have_answers(ledger_url: str) -> None:
+    assert await run(ledger_url, [*statements("requests"), *statements("any")]) > 10
+
+
+@pytest.fixture(scope="module")
+async def accounts_database(postgresql_server: PostgreSql) -> AsyncIterator[str]:
+    made = ServiceDatabase(postgresql_server, "accounts")
+    await made.create(accounts.VERSIONS)
+    with made.lent() as address:
+        yield address
+    made.drop()
+
+
+async def test_questions_to_the_database_of_accounts_have_answers(accounts_database: str) -> None:
+    assert await run(accounts_database, [*statements("accounts"), *statements("any")]) > 1
+
+
+def test_every_block_says_which_database_it_is_for() -> None:
+    assert len(BLOCKS) == RUNBOOK.count("```sql")
+    assert {name for name, _ in BLOCKS} <= {"requests", "accounts", "any"}
+
+
+@pytest.mark.parametrize(
+    ("service", "words"), COMMANDS, ids=[f"{service} {words}" for service, words in COMMANDS]
+)
+def test_a_command_is_one_that_there_is(service: str, words: str) -> None:
+    typed = shlex.split(words.rstrip("."))
+    if typed[0] in ROLES:
+        return
+
+    assert PARSERS[service]().parse_args(typed).call is not None
+
+
+def test_the_check_of_keys_is_one_that_there_is() -> None:
+    [typed] = re.findall(r"python -m deploy\.keys (check[^\n]*)", RUNBOOK)
+
+    assert keys.parser().parse_args(shlex.split(typed)) is not None
+
+
+def test_events_fields_and_metrics_that_are_named_are_in_the_code() -> None:
+    sources = "\n".join(
+        path.read_text()
+        for folder in ("libs", "services")
+        for suffix in ("*.py", "*.sql")
+        for path in sorted((ROOT / folder).rglob(suffix))
+    )
+    named = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", RUNBOOK))
+
+    assert len(named) > 30
+    # Settings are fields there, and variables in capitals here.
+    named |= {name.lower() for name in re.findall(r"`(?:REQRUN_)?([A-Z]+(?:_[A-Z]+)*)`", RUNBOOK)}
+    assert {name for name in named if name.removesuffix("_total") not in sources} <= OTHERS_WORDS
