@@ -27,6 +27,7 @@ async def settled(house: House) -> Customer:
     email = steps.new_email("grace")
     async with house.tab() as tab:
         await steps.enter(house, tab, email, "Grace Hopper")
+        await steps.give_plan(house, email, "pro")
         project = await steps.make_project(tab, "Nightly import")
         empty_project = await steps.make_project(tab, "Nothing yet")
         await steps.connect_provider(tab, project, f"{house.system.simulator_url}/v1")

@@ -68,9 +68,13 @@ class House:
         self,
         state: StorageState | None = None,
         expected: frozenset[int] = frozenset(),
+        also: frozenset[str] = frozenset(),
         **options: Any,
     ) -> AsyncIterator[Tab]:
-        """A fresh browser, with the cookies of `state`; at the end nothing may have gone wrong."""
+        """A fresh browser, with the cookies of `state`; at the end nothing may have gone wrong.
+
+        `expected`: error statuses. `also`: other origins that may be asked.
+        """
         context = await self._chromium.new_context(
             storage_state=state,
             viewport={"width": WIDE, "height": HEIGHT},
@@ -80,7 +84,7 @@ class House:
         )
         context.set_default_timeout(_PATIENCE)
         try:
-            watch = await Watch(self.url, expected).over(context)
+            watch = await Watch(frozenset({self.url, *also}), expected).over(context)
             yield Tab(await context.new_page(), watch, self.url)
             watch.assert_quiet()
         finally:

@@ -1,7 +1,9 @@
 """What people do at the dashboard, step by step, with or without scripts."""
 
+import asyncio
 import re
 import secrets
+from functools import partial
 from typing import Final
 
 from playwright.async_api import expect
@@ -52,6 +54,19 @@ async def log_in(tab: Tab, email: str) -> None:
     await tab.type(email=email, password=PASSWORD)
     await tab.press("Log in")
     await expect(tab.page.get_by_role("button", name="Log out")).to_be_visible()
+
+
+async def give_plan(house: House, email: str, plan: str) -> None:
+    """The operator grants it: in no time one has room for more than one project."""
+    operate = partial(asyncio.to_thread, house.system.operate)
+    account = (await operate("people", "find", email))["account_id"]
+    await operate("accounts", "plan", account, plan)
+
+    async def is_there() -> bool:
+        shown = await operate("accounts", "show", account)
+        return bool(shown["account"]["plan"] == plan)
+
+    await until(is_there)
 
 
 async def make_project(tab: Tab, name: str) -> str:

@@ -18,10 +18,10 @@ _STATUS_LINE: Final = "Failed to load resource: the server responded with a stat
 class Watch:
     """`troubles`: in words, in the order they came."""
 
-    def __init__(self, origin: str, expected: frozenset[int]) -> None:
-        """`origin`: all that may be asked. `expected`: error statuses that are no trouble."""
+    def __init__(self, origins: frozenset[str], expected: frozenset[int]) -> None:
+        """`origins`: all that may be asked. `expected`: error statuses that are no trouble."""
         self.troubles: list[str] = []
-        self._origin, self._expected = origin, expected
+        self._origins, self._expected = origins, expected
         self._closing: set[asyncio.Task[None]] = set()
 
     async def over(self, context: BrowserContext) -> "Watch":
@@ -49,7 +49,7 @@ class Watch:
 
     def _asked(self, request: Request) -> None:
         parts = urlsplit(request.url)
-        if f"{parts.scheme}://{parts.netloc}" != self._origin:
+        if f"{parts.scheme}://{parts.netloc}" not in self._origins:
             self.troubles.append(f"another origin: {request.url}")
 
     def _failed(self, request: Request) -> None:

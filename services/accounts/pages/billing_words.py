@@ -45,8 +45,8 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def money(value: Money | None) -> str:
-    """What costs nothing is free."""
-    return "free" if value is None else amount_of(value.amount, value.currency)
+    """What costs nothing is said to."""
+    return "no charge" if value is None else amount_of(value.amount, value.currency)
 
 
 def offers(answer: BillingAnswer) -> list[Offer]:
@@ -56,7 +56,7 @@ def offers(answer: BillingAnswer) -> list[Offer]:
         Offer(
             plan=one.plan,
             allows=PLANS[one.plan],
-            price="free" if one.price is None else f"{money(one.price)} a month",
+            price="no charge" if one.price is None else f"{money(one.price)} a month",
             is_current=one.plan == answer.plan,
         )
         for one in sorted(answer.offers, key=lambda offer: order.index(offer.plan))

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ from sqlalchemy.exc import ProgrammingError
 from libs.common import retention
 from libs.common.contracts import accounts as contracts
 from libs.common.contracts.accounts import KeyDigests
+from libs.common.contracts.billing import UsageThresholdReached
 from libs.common.contracts.event import Event, decoder
 from libs.common.database import Database
 from libs.common.outbox import OUTBOX
@@ -32,6 +33,7 @@ from services.accounts.use_cases import (
     deletion,
     key_contexts,
     keys,
+    notices,
     projects,
     recovery,
     sessions,
@@ -91,9 +93,22 @@ async def life(ports: Ports) -> Life:
     await support.send(
         ports, person, Draft(kind=Kind.BUG, subject="canary", text="canary text"), NETWORK
     )
+    await notices.tell_usage(ports, reached(person.account_id))
     await recovery.ask_for_reset(ports, EMAIL, NETWORK)
     await sessions.log_in(ports, EMAIL, PASSWORD, BROWSER)
     return Life(ports, held, project, key.text)
+
+
+def reached(account_id: str) -> UsageThresholdReached:
+    """Which is noted down, also of who wants no mail about it."""
+    return UsageThresholdReached(
+        account_id=account_id,
+        percent=80,
+        period=date(2026, 3, 1),
+        resets_on=date(2026, 4, 1),
+        used=8,
+        allowed=10,
+    )
 
 
 def new_key(project_id: str) -> NewKey:

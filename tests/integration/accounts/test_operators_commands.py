@@ -1,12 +1,21 @@
 """The operator's commands about customers, as processes."""
 
+import asyncio
+
+import msgspec
+
+from libs.common.contracts.plans import PlanName
 from services.accounts.domain.abuse import Signal
+from services.accounts.domain.audit import OPERATOR
 from services.accounts.domain.support import Draft, Kind
 from services.accounts.ports import Ports
-from services.accounts.use_cases import abuse, audit, support
+from services.accounts.settings import Settings
+from services.accounts.use_cases import abuse, accounts, audit, support
+from tests.support.billing_stand_in import BillingStandIn, running
 from tests.support.customers import NETWORK, customer, mails_to, signed_up
 from tests.support.frozen_clock import FrozenClock
 from tests.support.operators import Operator
+from tests.support.service_keys import ServiceKey
 
 
 async def test_an_operator_suspends_and_resumes_an_account(
@@ -37,22 +46,25 @@ async def test_an_operator_suspends_and_resumes_an_account(
     ]
 
 
-async def test_an_operator_moves_an_account_to_another_plan(
-    operator: Operator, ports: Ports
+async def test_an_operator_grants_a_plan_and_sees_what_billing_answered(
+    settings: Settings, ports: Ports
 ) -> None:
-    account = operator.ask("accounts", "create", "Acme", "--plan", "free")["id"]
+    key, billing = ServiceKey("accounts"), BillingStandIn()
+    account = (await accounts.create(ports, "Acme", PlanName.FREE, actor=OPERATOR)).id
+    async with running(billing, key) as url:
+        theirs = msgspec.structs.replace(settings, service_key=key.private, billing_url=url)
+        operator = Operator(theirs)
+        moved = await asyncio.to_thread(operator.ask, "accounts", "plan", account, "scale")
+        unknown = await asyncio.to_thread(operator.run, "accounts", "plan", "acc_none", "pro")
+    away = await asyncio.to_thread(operator.run, "accounts", "plan", account, "pro")
 
-    moved = operator.ask("accounts", "plan", account, "scale")
-    operator.ask("accounts", "plan", account, "scale")
-
-    assert (moved["plan"], moved["requests_per_minute"], moved["pending"]) == (
-        "scale",
-        6_000,
-        100_000,
-    )
-    assert [one["plan"] for one in operator.ask("accounts", "list")] == ["scale"]
+    assert (moved["account_id"], moved["plan"], moved["subscription"]) == (account, "scale", None)
+    assert (moved["used"], moved["resets_on"]) == (0, "2026-04-01")
+    assert [(what, whom) for what, whom, _ in billing.orders] == [("grant", account)]
+    assert (unknown.returncode, away.returncode) == (1, 1)
+    assert "Billing does not answer" in away.stderr
     page = await audit.list_page(ports, account)
-    assert [event.detail for event in page.events] == ["free → scale", None]
+    assert [event.detail for event in page.events] == ["pro", "scale", None]
 
 
 async def test_an_operator_finds_and_verifies_people(operator: Operator, ports: Ports) -> None:

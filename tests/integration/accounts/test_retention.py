@@ -15,6 +15,7 @@ from services.accounts.models import (
     Base,
     Link,
     Mail,
+    Notice,
     Session,
     SupportEntry,
     SupportMessage,
@@ -78,7 +79,8 @@ async def count(ports: Ports, table: type[Base]) -> int:
 
 
 @pytest.mark.parametrize(
-    "table", ["sessions", "links", "throttles", "mails", "support_messages", "abuse_signals"]
+    "table",
+    ["sessions", "links", "throttles", "mails", "notices", "support_messages", "abuse_signals"],
 )
 async def test_what_is_over_goes_and_what_is_not_stays(
     ports: Ports, clock: FrozenClock, person: Any, table: str
@@ -97,6 +99,10 @@ async def test_what_is_over_goes_and_what_is_not_stays(
         ],
         "throttles": [Throttle(name=f"mail.{n}", full_at=at) for n, at in enumerate((over, young))],
         "mails": [of_mail(**ended, sent_at=at) for at in (over, young)],
+        "notices": [
+            Notice(account_id=person.account_id, name=f"{n}", told_at=at)
+            for n, at in enumerate((over, young))
+        ],
         "support_messages": [
             of_message(person.account_id, created_at=at, updated_at=at, closed_at=at)
             for at in (over, young)

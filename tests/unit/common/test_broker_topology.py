@@ -123,7 +123,7 @@ def test_a_password_is_hashed_as_rabbitmq_does() -> None:
             {"reqrun.work", "reqrun.events", "reqrun.parked"},
             {"work.first", "work.rest", "executor.projects", "executor.accounts"},
         ),
-        ("accounts", {"reqrun.events"}, set[str]()),
+        ("accounts", {"reqrun.events", "reqrun.parked"}, {"accounts.billing"}),
         (
             "billing",
             {"reqrun.events", "reqrun.parked"},

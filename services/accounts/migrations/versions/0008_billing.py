@@ -36,7 +36,7 @@ _GRANTS = """
 DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'reqrun_accounts') THEN
-        GRANT SELECT, INSERT, DELETE ON notices TO reqrun_accounts;
+        GRANT SELECT, INSERT, UPDATE, DELETE ON notices TO reqrun_accounts;
     END IF;
 END
 $$
