@@ -131,6 +131,7 @@ BILLING: Final[dict[str, Kept]] = {
     "usage_notices": Kept(
         USAGE, "after their period; less a day after the account was deleted", Erasure.DELETED
     ),
+    "nights": Kept(None, "one row for each thing that is done every night"),
     "usage_sums": Kept(
         USAGE,
         "after their period; what deleted accounts used, without projects, models and requests",

@@ -54,6 +54,7 @@ from libs.ledger.reveal import Revealed
 from libs.ledger.show import Shown
 from libs.ledger.stats import Stats, StatsLimits, StatsRange
 from libs.ledger.timeline import Attempt
+from libs.ledger.usage import UsageReader
 
 ACCEPT_TIMEOUT: Final = timedelta(seconds=2)
 WORK_TIMEOUT: Final = timedelta(seconds=5)
@@ -66,6 +67,7 @@ class GatewayLedger:
         options = Options(connections, ACCEPT_TIMEOUT)
         self.database = Database(url, options, name="gateway", plans=Plans.MADE_ONCE)
         self._bodies = Database(url, options, name="gateway bodies")
+        self.usage = UsageReader(self._bodies)
         self._accept: Batch[Submission, Verdict] = Batch(
             partial(self.database.run_batch, work=accept.accept), name="accept", workers=2
         )

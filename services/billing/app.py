@@ -22,15 +22,24 @@ from libs.common.contracts.billing import AUDIENCE
 from libs.common.database import Database
 from libs.common.outbox import Relay
 from libs.common.settings import Secret
-from libs.common.tokens import TokenVerifier
+from libs.common.tokens import ServiceTokens, TokenVerifier
 from libs.common.web import app as web_app
 from libs.common.web import health
 from services.billing import consumers
+from services.billing.adapters.gateway import HttpLedger
 from services.billing.adapters.paddle.api import HttpPaddle
 from services.billing.api import internal, webhooks
 from services.billing.ports import Ports
 from services.billing.settings import Settings
-from services.billing.use_cases import accounts, closing, plans, processing, retention
+from services.billing.use_cases import (
+    accounts,
+    closing,
+    nights,
+    plans,
+    processing,
+    retention,
+    thresholds,
+)
 from services.billing.use_cases.webhooks import Door
 
 NAME: Final = "billing"
@@ -54,12 +63,13 @@ async def open_ports(
 ) -> AsyncIterator[Ports]:
     """What the use cases need, for as long as the block lasts."""
     key = settings.paddle_api_key
-    async with _client(settings.paddle_api_url) as client:
+    async with _client(settings.paddle_api_url) as client, _client(settings.gateway_url) as gateway:
         yield Ports(
             db=db,
             clock=clock or SystemClock(),
             paddle=HttpPaddle(client, key, settings.paddle_checkout_url) if key.reveal() else None,
             prices=settings.paddle_prices,
+            ledger=_ledger(settings, gateway),
         )
 
 
@@ -101,13 +111,15 @@ async def run_worker(settings: Settings) -> None:
     ):
         await db.check_durability()
         relay = Relay(db, publisher)
+        watch = thresholds.Watch(ports)
 
         async def is_ready() -> bool:
             return consumer.is_ready() and publisher.is_ready() and await db.is_ready()
 
         web = web_app.create(health.routes(is_ready))
         await runtime.run(
-            EventReader(consumer, publisher, consumers.handlers(ports)).run,
+            EventReader(consumer, publisher, consumers.handlers(ports, watch)).run,
+            watch.run,
             relay.run,
             relay.keep_tidy,
             *(partial(loop, ports) for loop in _LOOPS),
@@ -122,6 +134,7 @@ _LOOPS: Final = (
     accounts.end_all_bought,
     closing.keep_up,
     retention.keep_up,
+    nights.keep_books_true,
 )
 
 
@@ -138,6 +151,13 @@ def run_command(settings: Settings, given: Namespace) -> Any:
             return await given.call(ports, given)
 
     return asyncio.run(call())
+
+
+def _ledger(settings: Settings, client: httpx2.AsyncClient) -> HttpLedger | None:
+    key_id, key = settings.service_key_id, settings.service_key.reveal()
+    if not (settings.gateway_url and key):
+        return None
+    return HttpLedger(client, ServiceTokens(NAME, key_id, key, SystemClock()))
 
 
 def _client(url: str) -> httpx2.AsyncClient:

@@ -9,6 +9,12 @@ import msgspec
 from libs.common.clock import Clock
 from libs.common.contracts.billing import Money
 from libs.common.contracts.plans import PlanName
+from libs.common.contracts.usage import (
+    EndedAnswer,
+    EndedQuestion,
+    LedgerUsageAnswer,
+    UsageQuestion,
+)
 from libs.common.database import Database
 from services.billing.domain.paddle import (
     Address,
@@ -117,14 +123,27 @@ class Paddle(Protocol):
         ...
 
 
+class Ledger(Protocol):
+    """What was accepted, and what became of it. Everything raises LedgerAway."""
+
+    async def usage(self, question: UsageQuestion) -> LedgerUsageAnswer:
+        """A page of live requests, by account and day."""
+        ...
+
+    async def ended(self, question: EndedQuestion) -> EndedAnswer:
+        """A page of final ones."""
+        ...
+
+
 class Ports(msgspec.Struct, frozen=True, kw_only=True):
-    """Our database, the time, and the payment provider.
+    """Our database, the time, the payment provider, and what gateways say of the ledger.
 
     `paddle`: None where nothing is sold. `prices`: which plan each of Paddle's prices buys; of one
-    plan's, the first is the one offered.
+    plan's, the first is the one offered. `ledger`: None where we were not told whom to ask.
     """
 
     db: Database
     clock: Clock
     paddle: Paddle | None = None
     prices: Mapping[str, PlanName] = msgspec.field(default_factory=dict)
+    ledger: Ledger | None = None

@@ -31,7 +31,7 @@ from services.gateway.adapters.hints import BrokerHints
 from services.gateway.adapters.ledger import PatientLedger
 from services.gateway.adapters.limits import RedisRates
 from services.gateway.adapters.wakeups import RedisTeller, RedisWakeups
-from services.gateway.api import internal
+from services.gateway.api import internal, usage
 from services.gateway.api.calls import BodyBounds
 from services.gateway.api.desk import Desk, Waits
 from services.gateway.api.edge import Edge
@@ -93,8 +93,11 @@ def _loops(settings: Settings, ledger: GatewayLedger, ports: Ports, secrets: Sec
     bounds = BodyBounds(settings.max_body_bytes, settings.body_timeout)
     public = Edge(create(routes(_desk(settings, ports, secrets, room), bounds)))
     verifier = TokenVerifier(settings.service_public_keys, AUDIENCE, ports.clock)
-    questions = internal.routes(Overseers(ports, room, secrets.keyring), verifier)
-    inside = create([*health.routes(gate.is_ready), questions])
+    questions = [
+        internal.routes(Overseers(ports, room, secrets.keyring), verifier),
+        usage.routes(ports, verifier),
+    ]
+    inside = create([*health.routes(gate.is_ready), *questions])
     return [
         gate.watch,
         room.keep_time,

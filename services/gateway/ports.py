@@ -21,6 +21,7 @@ from libs.ledger.reveal import Revealed
 from libs.ledger.show import Shown
 from libs.ledger.stats import Stats, StatsLimits, StatsRange
 from libs.ledger.timeline import Attempt
+from libs.ledger.usage import EndedPage, TallyPage, UsageRange
 from services.gateway.domain.rates import RateAsk, RateGrant
 
 
@@ -77,6 +78,18 @@ class Ledger(Protocol):
 
     async def read_counters(self, account_id: str, anchor_day: int) -> Counters:
         """The counters that enforce an account's limits."""
+        ...
+
+    async def tally_usage(self, of: UsageRange) -> TallyPage:
+        """What a page of live requests adds up to, by account and day."""
+        ...
+
+    async def list_ended(self, of: UsageRange, account_ids: list[str]) -> EndedPage:
+        """The final ones of these accounts in a page of live requests."""
+        ...
+
+    async def list_erasing(self) -> list[str]:
+        """Accounts whose projects are being erased."""
         ...
 
 

@@ -1,17 +1,26 @@
 """The operator's commands: arguments in, one use case, text out."""
 
 from argparse import ArgumentParser, Namespace
+from datetime import date, timedelta
 from typing import Any, Final
 
 from libs.common import commands
 from libs.common.commands import Command
 from services.billing.ports import Ports
-from services.billing.use_cases import processing, usage
+from services.billing.use_cases import processing, reconciling, usage
 
 
 async def show_usage(ports: Ports, given: Namespace) -> Any:
     """`usage show`."""
     return await usage.show(ports, given.account)
+
+
+async def reconcile_usage(ports: Ports, given: Namespace) -> Any:
+    """`usage reconcile`."""
+    yesterday = ports.clock.now().date() - timedelta(days=1)
+    first = given.day or given.first or given.last or yesterday
+    last = given.day or given.last or given.first or yesterday
+    return await reconciling.reconcile(ports, first, last, is_repairing=given.repair)
 
 
 async def show_webhooks(ports: Ports, _: Namespace) -> Any:
@@ -31,6 +40,16 @@ COMMANDS: Final = {
         show_usage,
         "show what an account used, by month and final state",
         (("--account", {"required": True, "metavar": "ID"}),),
+    ),
+    "usage reconcile": Command(
+        reconcile_usage,
+        "compare with the ledger what accounts used, by account and day (UTC); yesterday's",
+        (
+            ("--day", {"type": date.fromisoformat, "metavar": "YYYY-MM-DD"}),
+            ("--from", {"type": date.fromisoformat, "metavar": "YYYY-MM-DD", "dest": "first"}),
+            ("--to", {"type": date.fromisoformat, "metavar": "YYYY-MM-DD", "dest": "last"}),
+            ("--repair", {"action": "store_true", "help": "record what is missing"}),
+        ),
     ),
 }
 

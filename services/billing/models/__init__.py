@@ -5,6 +5,7 @@
 
 from services.billing.models.accounts import BillingAccount
 from services.billing.models.base import Base
+from services.billing.models.nights import Night
 from services.billing.models.paddle import (
     Address,
     Adjustment,
@@ -32,6 +33,7 @@ __all__ = [
     "Business",
     "Customer",
     "CustomerLink",
+    "Night",
     "Subscription",
     "SubscriptionMove",
     "Transaction",

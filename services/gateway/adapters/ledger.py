@@ -18,6 +18,7 @@ from libs.ledger.reveal import Revealed
 from libs.ledger.show import Shown
 from libs.ledger.stats import Stats, StatsLimits, StatsRange
 from libs.ledger.timeline import Attempt
+from libs.ledger.usage import EndedPage, TallyPage, UsageRange
 
 Answer = TypeVar("Answer")
 
@@ -84,6 +85,18 @@ class PatientLedger:
     async def read_counters(self, account_id: str, anchor_day: int) -> Counters:
         """See Ledger."""
         return await _patiently(self._ledger.read_counters(account_id, anchor_day))
+
+    async def tally_usage(self, of: UsageRange) -> TallyPage:
+        """See Ledger."""
+        return await _patiently(self._ledger.usage.tally(of))
+
+    async def list_ended(self, of: UsageRange, account_ids: list[str]) -> EndedPage:
+        """See Ledger."""
+        return await _patiently(self._ledger.usage.list_ended(of, account_ids))
+
+    async def list_erasing(self) -> list[str]:
+        """See Ledger."""
+        return await _patiently(self._ledger.usage.list_erasing())
 
 
 async def _patiently(answer: Coroutine[Any, Any, Answer]) -> Answer:

@@ -1,11 +1,10 @@
 """Questions of other services: `/internal`, on a port that no ingress routes."""
 
 import re
-from typing import Any, Final, TypeVar
-from urllib.parse import parse_qs
+from typing import Any, Final
 
 import msgspec
-from litestar import Request, Router, get, post
+from litestar import Router, get, post
 from litestar.params import FromPath, JSONBody
 
 from libs.common.contracts.gateway import (
@@ -26,6 +25,7 @@ from libs.common.web.guards import service_token
 from libs.ledger.list_requests import ListQuestion
 from libs.ledger.states import State
 from services.gateway.api import answers
+from services.gateway.api.queries import AnyRequest, read_query
 from services.gateway.domain.errors import UnsupportedParameter
 from services.gateway.domain.ranges import steps_of
 from services.gateway.ports import Ports
@@ -33,9 +33,6 @@ from services.gateway.use_cases import overseeing, requests
 from services.gateway.use_cases.entrance import Guest
 from services.gateway.use_cases.following import PREFIX
 from services.gateway.use_cases.waiting import WaitingRoom
-
-Asked = TypeVar("Asked", bound=msgspec.Struct)
-AnyRequest = Request[Any, Any, Any]
 
 _NAME: Final = re.compile(r"[0-9A-Za-z_]{1,64}", re.ASCII)
 
@@ -60,7 +57,7 @@ def routes(over: Overseers, verifier: TokenVerifier) -> Router:
 def _reading(ports: Ports) -> list[Any]:
     @get("/projects/{project_id:str}/requests")
     async def list_requests(project_id: FromPath[str], request: AnyRequest) -> RequestsAnswer:
-        asked = _asked(request, RequestsQuestion)
+        asked = read_query(request, RequestsQuestion)
         found, has_more = await requests.list_page(ports, _list_question(project_id, asked))
         return answers.requests(found, asked.mode, has_more=has_more)
 
@@ -70,7 +67,7 @@ def _reading(ports: Ports) -> list[Any]:
 
     @get("/projects/{project_id:str}/stats")
     async def show_stats(project_id: FromPath[str], request: AnyRequest) -> StatsAnswer:
-        asked = _asked(request, StatsQuestion)
+        asked = read_query(request, StatsQuestion)
         found = await overseeing.read_stats(ports, _named(project_id), asked)
         return answers.stats(found, steps_of(asked))
 
@@ -78,7 +75,7 @@ def _reading(ports: Ports) -> list[Any]:
     async def show_standing(
         account_id: FromPath[str], request: AnyRequest
     ) -> AccountStandingAnswer:
-        asked = _asked(request, StandingQuestion)
+        asked = read_query(request, StandingQuestion)
         return answers.counters(await overseeing.read_counters(ports, _named(account_id), asked))
 
     return [list_requests, show, show_stats, show_standing]
@@ -108,28 +105,6 @@ def _acting(over: Overseers) -> list[Any]:
         return answers.change(await overseeing.retry(over.ports, over.room, caller, request_id))
 
     return [open_content, cancel, retry]
-
-
-def _asked(request: AnyRequest, kind: type[Asked]) -> Asked:
-    """The query string as `kind` says it. Raises UnsupportedParameter, which says what is wrong."""
-    try:
-        values = parse_qs(
-            request.scope["query_string"].decode(), keep_blank_values=True, errors="strict"
-        )
-        return msgspec.convert(_singled(values, kind), kind, strict=False)
-    except msgspec.ValidationError as wrong:
-        raise UnsupportedParameter(str(wrong)) from None
-    except ValueError:
-        raise UnsupportedParameter("The query string is not UTF-8.") from None
-
-
-def _singled(values: dict[str, list[str]], kind: type[msgspec.Struct]) -> dict[str, Any]:
-    """Lists only where the question takes several."""
-    several = {field.encode_name for field in msgspec.structs.fields(kind) if field.default == ()}
-    for name, found in values.items():
-        if name not in several and len(found) > 1:
-            raise UnsupportedParameter(f"`{name}` may be there only once.")
-    return {name: found if name in several else found[0] for name, found in values.items()}
 
 
 def _list_question(project_id: str, asked: RequestsQuestion) -> ListQuestion:

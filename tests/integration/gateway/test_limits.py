@@ -62,7 +62,7 @@ async def test_over_the_pending_cap_the_answer_says_so(
 
 
 @pytest.mark.parametrize("is_drop_in", [False, True], ids=["published", "drop-in"])
-async def test_over_the_monthly_quota_the_answer_says_when_it_starts_anew_and_where_more_is(
+async def test_over_the_monthly_quota_the_answer_says_when_it_starts_anew(
     gateway: Gateway, accounts: AccountsStandIn, *, is_drop_in: bool
 ) -> None:
     anchor = (datetime.now(UTC) - timedelta(days=12)).day

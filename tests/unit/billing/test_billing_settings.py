@@ -10,6 +10,7 @@ from libs.common.settings import Secret, SettingsError, load
 from services.billing import consumers
 from services.billing.ports import Ports
 from services.billing.settings import Settings
+from services.billing.use_cases.thresholds import Watch
 
 
 def test_all_that_is_missing_is_named_at_once() -> None:
@@ -20,6 +21,7 @@ def test_all_that_is_missing_is_named_at_once() -> None:
 async def test_every_event_that_our_queues_take_has_a_handler() -> None:
     keys = {key for queue in QUEUES if queue.name in consumers.QUEUES for key in queue.keys}
     async with Database(Secret("postgresql://127.0.0.1:1/none"), application="test") as db:
-        handlers = consumers.handlers(Ports(db=db, clock=SystemClock()))
+        ports = Ports(db=db, clock=SystemClock())
+        handlers = consumers.handlers(ports, Watch(ports))
 
     assert {routing_key(kind) for kind in handlers} == keys
