@@ -124,6 +124,8 @@ def _rest(shop: Shop) -> list[HTTPRouteHandler]:
 def _take_details(shop: Shop, transaction: Thing, form: dict[str, str]) -> None:
     """Where the buyer is, and in whose name they buy. Raises Refused."""
     customer_id = transaction["customer_id"]
+    if customer_id is None:
+        customer_id = transaction["customer_id"] = _customer(shop, form["email"])["id"]
     address = {"country_code": form["country"], "postal_code": form["postal_code"] or None}
     kept = shop.store.find("address", transaction["address_id"] or "")
     if kept is None:
@@ -139,6 +141,13 @@ def _take_details(shop: Shop, transaction: Thing, form: dict[str, str]) -> None:
     shop.sales.address_to(transaction, kept["id"], business["id"] if business else None)
 
 
+def _customer(shop: Shop, email: str) -> Thing:
+    """Whoever has this address, or somebody new. Raises Refused."""
+    everybody = shop.people.every("customer")
+    found = (one for one in everybody if one["email"].lower() == email.lower())
+    return next(found, None) or shop.people.create("customer", {"email": email})
+
+
 def _checkout_page(shop: Shop, transaction: Thing, error: str) -> Response[bytes]:
     return_url = (transaction["custom_data"] or {}).get("return_url", "")
     is_safe = return_url.startswith(("http://", "https://"))
@@ -147,7 +156,7 @@ def _checkout_page(shop: Shop, transaction: Thing, error: str) -> Response[bytes
         transaction=transaction,
         is_open=transaction["status"] in {"draft", "ready"},
         return_url=return_url if is_safe else "",
-        customer=shop.people.get("customer", transaction["customer_id"]),
+        customer=shop.store.find("customer", transaction["customer_id"] or ""),
         address=shop.store.find("address", transaction["address_id"] or "") or {},
         business=shop.store.find("business", transaction["business_id"] or "") or {},
         countries=_COUNTRIES,
