@@ -106,11 +106,6 @@ LEFT_OUT: Final[dict[int, str]] = {
     33: "Only one version of RabbitMQ is at hand. Nothing counts deliveries and nothing is put back"
     " with requeue: tests/architecture forbids both.",
     44: "Comes with rolling upgrades.",
-    75: "Comes with billing's webhooks.",
-    76: "Comes with billing's webhooks.",
-    77: "Comes with billing's webhooks.",
-    78: "Comes with billing's webhooks.",
-    79: "Comes with billing's webhooks.",
     81: "Comes with the e-mails of accounts.",
 }
 """Why no test inflicts it."""

@@ -163,6 +163,7 @@ SHRINKABLE: dict[str, Any] = {
 }
 
 
+@pytest.mark.fault(76)
 @settings(**SHRINKABLE, max_examples=3)
 @given(
     count=st.integers(1, 5), events=st.integers(5, 25), seed=st.integers(0), order=st.integers(0)

@@ -1,9 +1,11 @@
 """Webhooks at the door, over HTTP: who may, what is kept of it, and what a repeat changes."""
 
+import time
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any, cast
 
+import asyncpg
 import httpx2
 import msgspec
 import pytest
@@ -86,6 +88,7 @@ async def test_a_repeat_is_answered_and_changes_nothing(send: Send, ports: Ports
     assert await rows(ports, "webhooks") == before
 
 
+@pytest.mark.fault(79)
 async def test_either_secret_is_good(send: Send, clock: FrozenClock) -> None:
     assert (await send(header=signature(BODY, clock.now(), OLD))).status_code == 200
 
@@ -229,3 +232,23 @@ async def test_without_a_database_paddle_is_told_to_come_again(
 
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "1"
+
+
+@pytest.mark.fault(78)
+async def test_a_database_that_is_slow_is_not_waited_for_and_nothing_is_lost(
+    send: Send, ports: Ports, billing_address: str
+) -> None:
+    began = time.monotonic()
+    connection = await asyncpg.connect(billing_address)
+    try:
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE webhooks")
+            answer = await send()
+    finally:
+        await connection.close()
+
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "1"
+    assert time.monotonic() - began < 5  # a second, on a machine with nothing else to do
+    assert (await send()).status_code == 200
+    assert len(await rows(ports, "webhooks")) == 1
