@@ -4,13 +4,17 @@ Callers `await batch(item)`. While one batch is under way, arrivals wait; when i
 wait (up to `limit`) go together. There is no timer, so a lone caller pays nothing; only after a
 large batch the next one waits for one turn of the event loop more, so that callers released
 together come back together.
+
+Where items may be heavy, a batch has a bound in bytes too: a statement that cannot end within its
+time-out would fail for all of its callers, who would come back together, for ever.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Self, TypeVar
 
+import msgspec
 from prometheus_client import Histogram
 
 from libs.common.errors import Unavailable
@@ -22,6 +26,16 @@ Answer = TypeVar("Answer")
 BATCH_SIZE: Final = Histogram(
     "reqrun_batch_size_items", "Items a batch", ["batch"], buckets=BATCH_BUCKETS
 )
+
+
+class Scales(msgspec.Struct, Generic[Item], frozen=True):
+    """How heavy an item is, in bytes, and what all heavy ones of a batch may weigh.
+
+    Heavy is more than the part of `most` that each item of a full batch would have.
+    """
+
+    weigh: Callable[[Item], int]
+    most: int
 
 
 class Batch(Generic[Item, Answer]):
@@ -43,10 +57,16 @@ class Batch(Generic[Item, Answer]):
         workers: int = 1,
     ) -> None:
         self._run, self._limit, self._queue_limit = run, limit, queue_limit
+        self._scales: Scales[Item] | None = None
         self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
         self._workers = self._idle = workers
         self._tasks: set[asyncio.Task[None]] = set()
         self._sizes = BATCH_SIZE.labels(name)
+
+    def weighing(self, scales: Scales[Item]) -> Self:
+        """The same, for items that may be heavy. Light ones go ahead of heavy ones that wait."""
+        self._scales = scales
+        return self
 
     async def __call__(self, item: Item) -> Answer:
         """The item's result. Raises what `run` raised for it, or Unavailable when too many wait."""
@@ -54,7 +74,7 @@ class Batch(Generic[Item, Answer]):
             raise Unavailable("Too many requests are waiting here. Try again in a second.")
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
-        if self._needs_worker():
+        if self._needs_worker(item):
             self._idle -= 1
             task = asyncio.create_task(self._work())
             self._tasks.add(task)
@@ -66,13 +86,15 @@ class Batch(Generic[Item, Answer]):
         while self._tasks:
             await asyncio.wait(set(self._tasks))
 
-    def _needs_worker(self) -> bool:
-        """One works as soon as anything waits; more only where whole batches do.
+    def _needs_worker(self, newest: Item) -> bool:
+        """One works as soon as anything waits; more only where whole batches do, or a heavy item.
 
         Two that share what one could carry cost a fifth more for the same work (bench/README.md).
         """
+        if not self._idle:
+            return False
         is_first = self._idle == self._workers
-        return self._idle > 0 and (is_first or len(self._waiting) >= self._limit)
+        return is_first or len(self._waiting) >= self._limit or self._heaviness(newest) > 0
 
     async def _work(self) -> None:
         try:
@@ -88,12 +110,28 @@ class Batch(Generic[Item, Answer]):
     def _take(self) -> list[tuple[Item, asyncio.Future[Answer]]]:
         """The next items; one whose caller was cancelled before it was begun is not begun."""
         batch: list[tuple[Item, asyncio.Future[Answer]]] = []
+        postponed: list[tuple[Item, asyncio.Future[Answer]]] = []
+        weight = 0
         while self._waiting and len(batch) < self._limit:
             item, future = self._waiting.popleft()
-            if not future.done():
-                batch.append((item, future))
+            if future.done():
+                continue
+            heaviness = self._heaviness(item)
+            if weight and heaviness and weight + heaviness > self._scales.most:  # type: ignore[union-attr]  # there is some
+                postponed.append((item, future))
+                continue
+            weight += heaviness
+            batch.append((item, future))
+        self._waiting.extendleft(reversed(postponed))
         self._sizes.observe(len(batch))
         return batch
+
+    def _heaviness(self, item: Item) -> int:
+        """Its bytes; 0 for a light one."""
+        if self._scales is None:
+            return 0
+        weight = self._scales.weigh(item)
+        return weight if weight * self._limit > self._scales.most else 0
 
     async def _settle(self, batch: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
         try:

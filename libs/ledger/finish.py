@@ -152,6 +152,10 @@ class Finish(msgspec.Struct, frozen=True, kw_only=True):
     result: bytes | None = None
     provider_error: bytes | None = None
 
+    def weigh(self) -> int:
+        """Bytes of what may be large."""
+        return len(self.result or b"") + len(self.provider_error or b"")
+
     def without_extras(self) -> "Finish":
         """Only what the promise needs: for a row that the database refused to take whole."""
         return msgspec.structs.replace(

@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
-from libs.common.batching import Batch
+from libs.common.batching import Batch, Scales
 from libs.ledger import (
     accept,
     cancel,
@@ -59,6 +59,10 @@ from libs.ledger.usage import UsageReader
 ACCEPT_TIMEOUT: Final = timedelta(seconds=2)
 WORK_TIMEOUT: Final = timedelta(seconds=5)
 
+# What one statement may carry: a hundred megabytes a second are written, of which it may take less.
+ACCEPT_BYTES: Final = 8 * 1024 * 1024
+FINISH_BYTES: Final = 16 * 1024 * 1024
+
 
 class GatewayLedger:
     """Appends and reads."""
@@ -71,8 +75,12 @@ class GatewayLedger:
         self._accept: Batch[Submission, Verdict] = Batch(
             partial(self.database.run_batch, work=accept.accept), name="accept", workers=2
         )
+        self._accept.weighing(Scales(lambda submission: len(submission.body), ACCEPT_BYTES))
         self._look: Batch[Question, Standing | None] = Batch(
             self._look_at_all, name="look", workers=2
+        )
+        self._bring: Batch[Question, Standing | None] = Batch(
+            self._look_at_one, name="large results", limit=1, workers=2
         )
         self._spend: Batch[Nonce, bool] = Batch(
             partial(self.database.run_batch, work=nonces.spend), name="nonces", workers=2
@@ -87,8 +95,11 @@ class GatewayLedger:
         return await self._spend(nonce)
 
     async def look(self, question: Question) -> Standing | None:
-        """Where a request stands. Raises LedgerAway."""
-        return await self._look(question)
+        """Where a request stands. Raises LedgerAway. A large result is brought by itself."""
+        standing = await self._look(question)
+        if standing is not None and standing.is_left_out:
+            standing = await self._bring(question)
+        return standing
 
     async def find_original(self, question: Question) -> Original | None:
         """What a retry repeats. Raises LedgerAway."""
@@ -141,7 +152,12 @@ class GatewayLedger:
 
     async def _look_at_all(self, questions: Sequence[Question]) -> Sequence[Standing | None]:
         return await self.database.run(
-            lambda connection: look.look(connection, questions, has_results=True)
+            lambda connection: look.look(connection, questions, result_bytes=look.SMALL)
+        )
+
+    async def _look_at_one(self, questions: Sequence[Question]) -> Sequence[Standing | None]:
+        return await self._bodies.run(
+            lambda connection: look.look(connection, questions, result_bytes=look.ANY)
         )
 
 
@@ -156,6 +172,7 @@ class ExecutorLedger:
         self._finish: Batch[Finish, Finished | None] = Batch(
             self._finish_all, name="finish", workers=2
         )
+        self._finish.weighing(Scales(Finish.weigh, FINISH_BYTES))
 
     async def claim(self, ids: Sequence[str]) -> list[Claim]:
         """Claim what can be claimed of a batch of hints.

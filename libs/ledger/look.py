@@ -14,7 +14,12 @@ import msgspec
 from libs.ledger.connection import Connection
 from libs.ledger.states import FINAL, State
 
-_STATEMENT: Final = "SELECT * FROM look_v1($1, $2, $3, $4)"
+_STATEMENT: Final = "SELECT * FROM look_v2($1, $2, $3, $4)"
+
+SMALL: Final = 256 * 1024
+"""A larger result is not brought with others': one statement must end within its time-out."""
+
+ANY: Final = 2**31 - 1
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -29,7 +34,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """Where a request stands.
 
     `result`: the provider's body, sealed, of a completed request, where it was asked for and is
-    kept; `body_key` is there with it.
+    kept; `body_key` is there with it. `is_left_out`: it is there, and larger than was asked for.
     """
 
     request_id: str
@@ -42,6 +47,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     is_erased: bool = False
     result: bytes | None = None
     body_key: bytes | None = None
+    is_left_out: bool = False
 
     @property
     def is_final(self) -> bool:
@@ -50,18 +56,18 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def look(
-    connection: Connection, questions: Sequence[Question], *, has_results: bool = False
+    connection: Connection, questions: Sequence[Question], *, result_bytes: int = 0
 ) -> list[Standing | None]:
     """One answer a question, in order; None where that project and mode have no such request.
 
-    `has_results`: with the results of the completed ones.
+    `result_bytes`: with the results of the completed ones, up to this size each; 0: with none.
     """
     rows = await connection.fetch(
         _STATEMENT,
         [question.request_id for question in questions],
         [question.project_id for question in questions],
         [question.mode for question in questions],
-        has_results,
+        result_bytes,
     )
     found = {row["ord"]: _standing(row) for row in rows}
     return [found.get(number) for number in range(1, len(questions) + 1)]
@@ -79,4 +85,5 @@ def _standing(row: asyncpg.Record) -> Standing:
         is_erased=row["erased_at"] is not None,
         result=row["result"],
         body_key=row["body_key"],
+        is_left_out=row["is_left_out"],
     )

@@ -18,9 +18,10 @@ from services.gateway.domain.errors import ResultErased, WaitTimedOut
 from services.gateway.domain.submissions import Wish
 from services.gateway.domain.waits import Default
 from services.gateway.use_cases import requests, submitting
+from services.gateway.use_cases.callers import Caller
 from services.gateway.use_cases.entrance import Guest
 from services.gateway.use_cases.following import Reply
-from services.gateway.use_cases.submitting import Order, Repeat
+from services.gateway.use_cases.submitting import Order, Parcel, Repeat
 
 IDEMPOTENCY_HEADER: Final = b"idempotency-key"
 NO_RETRY: Final[Header] = (b"x-should-retry", b"false")
@@ -28,6 +29,13 @@ NO_RETRY: Final[Header] = (b"x-should-retry", b"false")
 
 async def submit(desk: Desk, call: Call) -> Answer:
     """`POST /v1/chat/completions`."""
+    caller, wait, parcel = await _read(desk, call)
+    reply = await submitting.take_in(desk.ports, desk.room, caller, parcel, wait)
+    return await _answer(desk, call, caller, wait, reply)
+
+
+async def _read(desk: Desk, call: Call) -> tuple[Caller, timedelta, Parcel]:
+    """Who wants what, and for how long they wait. The body stays behind here."""
     named = call.raw_header(IDEMPOTENCY_HEADER)
     call.joins = named is not None
     guest = await enter(desk, call, "submit")
@@ -36,9 +44,9 @@ async def submit(desk: Desk, call: Call) -> Answer:
     if key is None and named is not None:
         key = submissions.read_key(named)
     call.joins = key is not None
-    order = Order(wait=_wait(desk, call, guest, chat.wish), nonce=guest.nonce, idempotency_key=key)
-    reply = await submitting.submit(desk.ports, desk.room, guest.caller, chat, order)
-    return await _answer(desk, call, guest, order.wait, reply)
+    wait = _wait(desk, call, guest, chat.wish)
+    order = Order(wait=wait, nonce=guest.nonce, idempotency_key=key)
+    return guest.caller, wait, submitting.pack(guest.caller, chat, order)
 
 
 async def retry(desk: Desk, call: Call) -> Answer:
@@ -49,7 +57,7 @@ async def retry(desk: Desk, call: Call) -> Answer:
     order = Order(wait=_wait(desk, call, guest, wanted.wish), nonce=guest.nonce)
     repeat = Repeat(request_id(call), wanted.settings)
     reply = await submitting.retry(desk.ports, desk.room, guest.caller, repeat, order)
-    return await _answer(desk, call, guest, order.wait, reply)
+    return await _answer(desk, call, guest.caller, order.wait, reply)
 
 
 def _wait(desk: Desk, call: Call, guest: Guest, wish: Wish) -> timedelta:
@@ -59,7 +67,7 @@ def _wait(desk: Desk, call: Call, guest: Guest, wish: Wish) -> timedelta:
     return waits.choose(wish, preference, Default(usual, is_drop_in))
 
 
-async def _answer(desk: Desk, call: Call, guest: Guest, wait: timedelta, reply: Reply) -> Answer:
+async def _answer(desk: Desk, call: Call, caller: Caller, wait: timedelta, reply: Reply) -> Answer:
     """The provider's body as it is, or the asynchronous shape; of drop-in keys also its errors."""
     standing, told = reply.standing, about(reply)
     crash_point("answer.before_send")
@@ -67,18 +75,18 @@ async def _answer(desk: Desk, call: Call, guest: Guest, wait: timedelta, reply: 
         if standing.result is None:
             raise ResultErased
         return Answer(200, standing.result, told)
-    if not guest.caller.context.is_drop_in or not (wait or standing.is_final):
+    if not caller.context.is_drop_in or not (wait or standing.is_final):
         return Answer(200, views.accepted(standing), told)
     if standing.is_final:
-        return await _failure(desk, guest, reply)
+        return await _failure(desk, caller, reply)
     call.tell += told
     raise WaitTimedOut(standing.request_id)
 
 
-async def _failure(desk: Desk, guest: Guest, reply: Reply) -> Answer:
+async def _failure(desk: Desk, caller: Caller, reply: Reply) -> Answer:
     """What a stock SDK expects of a failure: the provider's own status and error body."""
     standing = reply.standing
-    attempts = await requests.list_attempts(desk.ports, guest.caller, standing.request_id)
+    attempts = await requests.list_attempts(desk.ports, caller, standing.request_id)
     last = attempts[-1] if attempts else None
     seen = None
     if last is not None:

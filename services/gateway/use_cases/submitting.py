@@ -69,21 +69,31 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_key: str | None = None
 
 
-async def submit(
-    ports: Ports, room: WaitingRoom, caller: Caller, chat: Chat, order: Order
-) -> Reply:
-    """Store a request, then wait for its end. It runs whatever becomes of us.
+class Parcel:
+    """A request to take in. Its body is let go of as it is stored: who waits holds none."""
 
-    Raises NoProviderConnection, NonceReused, IdempotencyConflict, PendingLimitReached,
-    MonthlyQuotaReached, ResultErased, ItemRefused, Unavailable; after Unavailable it may be stored.
-    """
+    __slots__ = ("_submission", "body_key", "id")
+
+    def __init__(self, submission: Submission) -> None:
+        """Sealed already."""
+        self.id, self.body_key = submission.id, submission.body_key
+        self._submission: Submission | None = submission
+
+    def open(self) -> Submission:
+        """What is to be stored. Once."""
+        assert self._submission is not None  # noqa: S101  # a parcel is taken in once
+        submission, self._submission = self._submission, None
+        return submission
+
+
+def pack(caller: Caller, chat: Chat, order: Order) -> Parcel:
+    """Seal what a call asks for. Raises NoProviderConnection."""
     submission = _submission(caller, chat.model, chat.body, chat.settings)
     key = order.idempotency_key
     idempotency = key and Idempotency(key, caller.data_key.fingerprint(canonical(chat.body)))
-    submission = msgspec.structs.replace(
-        submission, nonce=order.nonce, idempotency=idempotency or None
+    return Parcel(
+        msgspec.structs.replace(submission, nonce=order.nonce, idempotency=idempotency or None)
     )
-    return await _take_in(ports, room, caller, submission, order.wait)
 
 
 class Repeat(msgspec.Struct, frozen=True):
@@ -99,21 +109,27 @@ async def retry(
     """Submit a failed request again, as a new one that takes its idempotency key over.
 
     Who asks again gets the retry that is there. Raises RequestNotFound, NotFailed, ResultErased
-    (its body is gone), and what `submit` raises.
+    (its body is gone), and what `pack` and `take_in` raise.
     """
+    parcel = await _pack_again(ports, caller, repeat, order)
+    return await take_in(ports, room, caller, parcel, order.wait)
+
+
+async def _pack_again(ports: Ports, caller: Caller, repeat: Repeat, order: Order) -> Parcel:
     request_id = repeat.request_id
     original = await ports.ledger.find_original(question(caller, request_id))
     if original is None:
         raise RequestNotFound
     body = _body_of(caller, request_id, original)
     key = original.idempotency_key
-    submission = msgspec.structs.replace(
-        _submission(caller, original.model, body, repeat.settings),
-        nonce=order.nonce,
-        idempotency=None if key is None else Idempotency(key, _NO_FINGERPRINT),
-        retried_from=request_id,
+    return Parcel(
+        msgspec.structs.replace(
+            _submission(caller, original.model, body, repeat.settings),
+            nonce=order.nonce,
+            idempotency=None if key is None else Idempotency(key, _NO_FINGERPRINT),
+            retried_from=request_id,
+        )
     )
-    return await _take_in(ports, room, caller, submission, order.wait)
 
 
 def _body_of(caller: Caller, request_id: str, original: Original) -> bytes:
@@ -124,21 +140,25 @@ def _body_of(caller: Caller, request_id: str, original: Original) -> bytes:
     return unseal(caller, request_id, Sealed(original.body, original.body_key), "request")
 
 
-async def _take_in(
-    ports: Ports, room: WaitingRoom, caller: Caller, submission: Submission, wait: timedelta
+async def take_in(
+    ports: Ports, room: WaitingRoom, caller: Caller, parcel: Parcel, wait: timedelta
 ) -> Reply:
+    """Store a request, then wait for its end. It runs whatever becomes of us.
+
+    Raises NonceReused, IdempotencyConflict, PendingLimitReached, MonthlyQuotaReached, ResultErased,
+    ItemRefused, Unavailable; after Unavailable it may be stored.
+    """
     if not wait:
-        reply = await _accept(ports, caller, submission)
+        reply = await _accept(ports, caller, parcel.open())
     else:
         # Listening comes first: a result may be there before we know that it was stored.
-        with room.listen(question(caller, submission.id), wait) as waiter:
-            reply = await _accept(ports, caller, submission)
+        with room.listen(question(caller, parcel.id), wait) as waiter:
+            reply = await _accept(ports, caller, parcel.open())
             if isinstance(reply, Reply):
                 started = time.perf_counter()
-                accepted = msgspec.structs.replace(reply.standing, body_key=submission.body_key)
+                accepted = msgspec.structs.replace(reply.standing, body_key=parcel.body_key)
                 try:
-                    with tracing.within("wait"):
-                        standing = await until_final(ports, caller, waiter, accepted)
+                    standing = await until_final(ports, caller, waiter, accepted)
                 except ContentUnreadable:
                     raise
                 except Unavailable:

@@ -1,6 +1,7 @@
 """What callers that share a batch may and may not feel of each other."""
 
 import asyncio
+import os
 import random
 from datetime import timedelta
 
@@ -9,9 +10,10 @@ import pytest
 
 from libs.common.contracts.event import decoder
 from libs.common.contracts.executor import RequestsFinished
+from libs.ledger.accept import Accepted
 from libs.ledger.connection import ItemRefused, LedgerAway
-from libs.ledger.ledger import GatewayLedger
-from libs.ledger.look import Question
+from libs.ledger.ledger import ACCEPT_BYTES, FINISH_BYTES, GatewayLedger
+from libs.ledger.look import SMALL, Question, look
 from libs.ledger.states import State
 from tests.support.ledgers import Bench, ending, retry, submission
 
@@ -145,6 +147,57 @@ async def test_a_look_gives_the_result_as_the_bytes_it_was(ledger: Bench) -> Non
 
     assert standing is not None
     assert (standing.state, standing.result) == (State.COMPLETED, b'{"a" : 1.0e0}\n')
+
+
+async def test_large_results_are_brought_one_by_one_and_small_ones_beside_them(
+    ledger: Bench,
+) -> None:
+    large, small = os.urandom(SMALL + 1), os.urandom(SMALL)
+    claims = [await ledger.claimed() for _ in range(4)]
+    for claim, result in zip(claims, (large, small, large, small), strict=True):
+        await ledger.finish(ending(claim, result=result))
+    questions = [Question("prj_a", "live", claim.request_id) for claim in claims]
+
+    together = await ledger.gateway.database.run(
+        lambda connection: look(connection, questions, result_bytes=SMALL)
+    )
+    each = await asyncio.gather(*(ledger.gateway.look(question) for question in questions))
+
+    assert [(one.result, one.is_left_out) for one in together if one] == [
+        (None, True),
+        (small, False),
+    ] * 2
+    assert [one.result for one in each if one] == [large, small] * 2
+
+
+async def test_more_large_answers_than_one_statement_can_carry_are_all_written(
+    ledger: Bench,
+) -> None:
+    """Together, they would be 320 MB in one statement of five seconds."""
+    answer = os.urandom(FINISH_BYTES // 2 + 1)
+    claims = [await ledger.claimed(running_limit=100) for _ in range(40)]
+
+    ended = await asyncio.gather(
+        *(ledger.executor.finish(ending(claim, result=answer)) for claim in claims)
+    )
+
+    assert [one.state for one in ended if one] == [State.COMPLETED] * 40
+
+
+async def test_more_large_bodies_than_one_statement_can_carry_make_way_for_others(
+    ledger: Bench,
+) -> None:
+    body = os.urandom(ACCEPT_BYTES // 4)
+    large = [
+        asyncio.create_task(ledger.gateway.accept(submission(body=body, pending_limit=1_000)))
+        for _ in range(100)
+    ]
+    await asyncio.sleep(0)
+    small = await ledger.gateway.accept(submission(project_id="prj_b", account_id="acc_b"))
+
+    assert isinstance(small, Accepted)
+    assert not all(one.done() for one in large)
+    assert {type(one) for one in await asyncio.gather(*large)} == {Accepted}
 
 
 TOTAL = 400

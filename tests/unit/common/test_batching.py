@@ -3,7 +3,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from libs.common.batching import Batch
+from libs.common.batching import Batch, Scales
 from libs.common.errors import Unavailable
 
 
@@ -139,3 +139,50 @@ async def test_a_second_worker_is_left_alone_until_a_whole_batch_waits() -> None
     assert runs.batches == [[0], [1, 2, 3]]
     runs.gate.set()
     await asyncio.gather(*callers)
+
+
+BY_ITSELF: Scales[int] = Scales(lambda item: item, most=1_000)
+
+
+async def test_heavy_items_go_a_few_at_a_time_and_light_ones_do_not_wait_for_them() -> None:
+    runs = Runs()
+    runs.gate.clear()
+    batch = Batch(runs, name="test", limit=10).weighing(BY_ITSELF)
+    callers = [asyncio.create_task(batch(0))]
+    await runs.started.wait()
+    callers += [asyncio.create_task(batch(item)) for item in (600, 1, 300, 500, 2, 2_000, 3)]
+    await asyncio.sleep(0)
+    runs.gate.set()
+    await asyncio.gather(*callers)
+
+    assert runs.batches == [[0], [600, 1, 300, 2, 3], [500], [2_000]]
+
+
+async def test_a_heavy_item_does_not_wait_for_a_batch_that_is_under_way() -> None:
+    runs = Runs()
+    runs.gate.clear()
+    batch = Batch(runs, name="test", limit=10, workers=2).weighing(BY_ITSELF)
+    callers = [asyncio.create_task(batch(item)) for item in (1, 2)]
+    await runs.started.wait()
+    callers.append(asyncio.create_task(batch(900)))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    assert runs.batches == [[1, 2], [900]]
+    runs.gate.set()
+    await asyncio.gather(*callers)
+
+
+async def test_heavy_items_whose_callers_left_are_not_begun() -> None:
+    runs = Runs()
+    runs.gate.clear()
+    batch = Batch(runs, name="test", limit=10).weighing(BY_ITSELF)
+    callers = [asyncio.create_task(batch(0))]
+    await runs.started.wait()
+    callers += [asyncio.create_task(batch(item)) for item in (900, 800, 700)]
+    await asyncio.sleep(0)
+    callers[2].cancel()
+    runs.gate.set()
+    await asyncio.gather(*callers, return_exceptions=True)
+
+    assert runs.batches == [[0], [900], [700]]
