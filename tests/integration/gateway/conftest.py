@@ -62,11 +62,16 @@ def accounts_key() -> ServiceKey:
 
 
 @pytest.fixture(scope="session")
+def billing_key() -> ServiceKey:
+    return ServiceKey("billing")
+
+
+@pytest.fixture(scope="session")
 def service_keys(
-    gateway_key: ServiceKey, accounts_key: ServiceKey
-) -> tuple[ServiceKey, ServiceKey]:
-    """The gateway's own, and that of who asks it; it knows both."""
-    return gateway_key, accounts_key
+    gateway_key: ServiceKey, accounts_key: ServiceKey, billing_key: ServiceKey
+) -> tuple[ServiceKey, ...]:
+    """The gateway's own, and those of who asks it; it knows them all."""
+    return gateway_key, accounts_key, billing_key
 
 
 @pytest.fixture(scope="session")
@@ -112,7 +117,7 @@ def settings(
     redis_server: Redis,
     accounts: AccountsStandIn,
     executor_url: str,
-    service_keys: tuple[ServiceKey, ServiceKey],
+    service_keys: tuple[ServiceKey, ...],
 ) -> Settings:
     """No broker listens at its address: accepting must not care."""
     return Settings(
