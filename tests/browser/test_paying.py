@@ -18,9 +18,9 @@ async def test_from_free_to_pro_through_a_failed_payment_and_out_again(house: Ho
         await steps.enter(house, tab, steps.new_email("mary"), "Mary Kenneth Keller")
         await steps.make_project(tab, "The only one")
         await free_has_room_for_one_project(tab)
-        await pro_is_bought(house, tab)
+        await pro_is_bought(tab)
         await its_invoice_is_there(house, tab)
-        await the_payment_fails_and_is_made_good(tab)
+        await the_payment_fails_and_is_made_good(house, tab)
         await it_is_cancelled_kept_and_cancelled(house, tab)
         await it_ends(tab)
 
@@ -32,14 +32,11 @@ async def free_has_room_for_one_project(tab: Tab) -> None:
     await expect(tab.page.get_by_role("alert")).to_contain_text("no room for another project")
 
 
-async def pro_is_bought(house: House, tab: Tab) -> None:
+async def pro_is_bought(tab: Tab) -> None:
     await tab.go("/billing")
-    await looked_at(house, tab, "billing-free")
     await tab.follow("See larger plans")
-    await looked_at(house, tab, "billing-plans")
     await tab.follow("Change to Pro …")
     await expect(tab.page.locator(".changes")).to_contain_text("Room for 10 projects, not 1.")
-    await looked_at(house, tab, "billing-plan-pro")
     await tab.press("Go to the payment page")
     await tab.press("Pay")
     await expect(tab.page.get_by_role("heading", level=1)).to_have_text("Paid: thank you")
@@ -47,7 +44,6 @@ async def pro_is_bought(house: House, tab: Tab) -> None:
     await expect(tab.page.get_by_role("heading", level=1)).to_have_text("You are on Pro")
     await tab.follow("See your plan")
     await expect(tab.page.locator("main")).to_contain_text("Next payment")
-    await looked_at(house, tab, "billing-pro")
 
 
 async def its_invoice_is_there(house: House, tab: Tab) -> None:
@@ -81,9 +77,11 @@ async def shows(tab: Tab, text: str, *, is_there: bool = True) -> None:
     await until(has_come)
 
 
-async def the_payment_fails_and_is_made_good(tab: Tab) -> None:
+async def the_payment_fails_and_is_made_good(house: House, tab: Tab) -> None:
+    await tab.go("/billing")
     await portal(tab, "How you pay", "Let the next payment fail", "End the period now")
     await shows(tab, "A payment for your plan failed.")
+    await looked_at(house, tab, "billing-owed")
     await tab.go("/projects")
     note = tab.page.get_by_role("status").filter(has_text="A payment for your plan failed.")
     await expect(note).to_contain_text("Everything stays as it is until")
@@ -96,7 +94,8 @@ async def it_is_cancelled_kept_and_cancelled(house: House, tab: Tab) -> None:
         await tab.go("/billing")
         await tab.follow("Cancel …")
         await expect(tab.page.locator(".changes")).to_contain_text("Room for 1 project, not 10.")
-        await looked_at(house, tab, "billing-plan-free")
+        if then is not None:
+            await looked_at(house, tab, "billing-plan-free")
         await tab.page.get_by_role("button", name=re.compile("^Cancel Pro")).click()
         await expect(tab.page.get_by_role("status")).to_contain_text("Cancelled: your plan stays")
         await shows(tab, "it was cancelled")

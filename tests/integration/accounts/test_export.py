@@ -20,13 +20,25 @@ from libs.common.contracts.gateway import (
 from libs.common.errors import NotFound
 from libs.common.settings import Secret
 from services.accounts.domain.audit import OPERATOR, Filter
-from services.accounts.domain.errors import ExecutionPlaneAway, FieldErrors, TooManyTries
+from services.accounts.domain.errors import (
+    ExecutionPlaneAway,
+    FieldErrors,
+    TooManyTries,
+)
 from services.accounts.domain.keys import NewKey, Purpose
 from services.accounts.domain.support import Draft, Kind
 from services.accounts.models import Project
 from services.accounts.ports import Ports
 from services.accounts.repositories.people import Held
-from services.accounts.use_cases import audit, connections, export, keys, projects, support
+from services.accounts.use_cases import (
+    audit,
+    connections,
+    export,
+    keys,
+    projects,
+    support,
+)
+from tests.support.billing_stand_in import BillingStandIn
 from tests.support.customers import NETWORK, PASSWORD, customer
 from tests.support.frozen_clock import START, FrozenClock
 
@@ -124,8 +136,8 @@ def gateways(project: Project) -> Gateways:
 
 @pytest.fixture
 def ports_out(ports: Ports, gateways: Gateways) -> Ports:
-    """With gateways that answer."""
-    return msgspec.structs.replace(ports, requests=gateways)
+    """With gateways and a billing that answer."""
+    return msgspec.structs.replace(ports, requests=gateways, billing=BillingStandIn())
 
 
 async def taken(ports: Ports, held: Held) -> zipfile.ZipFile:
