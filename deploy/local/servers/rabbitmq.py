@@ -155,7 +155,11 @@ class RabbitMq(Server):
 
     def control(self, *arguments: str) -> str:
         """Run rabbitmqctl against this node (about a second); ProgramFailed with the reason."""
-        return run_once(self._program("rabbitmqctl", str(binaries() / "rabbitmqctl"), *arguments))
+        return run_once(self.tool("rabbitmqctl", *arguments))
+
+    def tool(self, name: str, *arguments: str) -> Program:
+        """One of the server's own programs, for this node."""
+        return self._program(name, str(binaries() / name), *arguments)
 
     def _program(self, name: str, *command: str) -> Program:
         return Program(

@@ -1,20 +1,27 @@
 """What the runbook tells an operator to type works, and what it names is there."""
 
+import asyncio
 import re
 import shlex
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
+import aio_pika
 import asyncpg
 import pytest
 
 from deploy.keys import commands as keys
+from deploy.local.programs import run_once
 from deploy.local.servers.postgresql import PostgreSql
+from deploy.local.servers.rabbitmq import RabbitMq
+from libs.common.broker.topology import BILLING_REQUESTS, PARKED
 from services.accounts import app as accounts
 from services.accounts.api import commands as of_accounts
 from services.billing.api import commands as of_billing
+from tests.support import queues
 from tests.support.service_database import ServiceDatabase
+from tests.support.waiting import until
 
 ROOT: Final = Path(__file__).parents[3]
 RUNBOOK: Final = (ROOT / "docs" / "runbook.md").read_text()
@@ -97,3 +104,34 @@ def test_events_fields_and_metrics_that_are_named_are_in_the_code() -> None:
     # Settings are fields there, and variables in capitals here.
     named |= {name.lower() for name in re.findall(r"`(?:REQRUN_)?([A-Z]+(?:_[A-Z]+)*)`", RUNBOOK)}
     assert {name for name in named if name.removesuffix("_total") not in sources} <= OTHERS_WORDS
+
+
+def typed(program: str) -> list[list[str]]:
+    """The lines of the runbook that begin with it; what a shell would make of them."""
+    blocks = "".join(re.findall(r"```sh\n(.*?)```", RUNBOOK, re.DOTALL))
+    return [
+        shlex.split(line.partition(" | ")[0])[1:]
+        for line in blocks.splitlines()
+        if line.startswith(f"{program} ")
+    ]
+
+
+async def test_what_was_parked_is_read_again(rabbitmq_server: RabbitMq) -> None:
+    """And every other line for RabbitMQ does what it says, or at least something."""
+    await queues.reset(rabbitmq_server.url)
+    async with await aio_pika.connect(rabbitmq_server.url) as connection:
+        parking = await (await connection.channel()).get_exchange(PARKED)
+        for _ in range(3):
+            await parking.publish(aio_pika.Message(b"a fact"), BILLING_REQUESTS)
+
+    for program in ("rabbitmq-plugins", "rabbitmq-diagnostics", "rabbitmqctl"):
+        assert typed(program)
+        for words in typed(program):
+            await asyncio.to_thread(run_once, rabbitmq_server.tool(program, *words))
+
+    async def is_back() -> bool:
+        return await queues.depth(rabbitmq_server.url, BILLING_REQUESTS) == 3
+
+    await until(is_back, 60)
+    assert await queues.depth(rabbitmq_server.url, f"{BILLING_REQUESTS}.parked") == 0
+    await queues.reset(rabbitmq_server.url)
