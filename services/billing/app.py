@@ -35,6 +35,7 @@ from services.billing.use_cases import (
     accounts,
     closing,
     nights,
+    paddle_nights,
     plans,
     processing,
     retention,
@@ -135,6 +136,7 @@ _LOOPS: Final = (
     closing.keep_up,
     retention.keep_up,
     nights.keep_books_true,
+    paddle_nights.agree_with_paddle,
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from libs.common import commands
 from libs.common.commands import Command
 from services.billing.ports import Ports
-from services.billing.use_cases import processing, reconciling, usage
+from services.billing.use_cases import paddle_reconciling, processing, reconciling, usage
 
 
 async def show_usage(ports: Ports, given: Namespace) -> Any:
@@ -33,7 +33,17 @@ async def retry_webhooks(ports: Ports, _: Namespace) -> Any:
     return await processing.try_again(ports)
 
 
+async def reconcile_paddle(ports: Ports, given: Namespace) -> Any:
+    """`paddle reconcile`."""
+    return await paddle_reconciling.reconcile(ports, is_repairing=not given.dry_run)
+
+
 COMMANDS: Final = {
+    "paddle reconcile": Command(
+        reconcile_paddle,
+        "compare with Paddle what accounts bought and paid, and take over what is otherwise",
+        (("--dry-run", {"action": "store_true", "help": "only say what is otherwise"}),),
+    ),
     "webhooks show": Command(show_webhooks, "show how many there are, by what became of them"),
     "webhooks retry": Command(retry_webhooks, "look once more at all that were given up"),
     "usage show": Command(
