@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tests.mutants import delivery, entrance, ledger, rights
+from tests.mutants import delivery, entrance, eyes, ledger, rights
 from tests.mutants.mutant import Mutant
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
@@ -10,4 +10,5 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *ledger.MUTANTS,
     *delivery.MUTANTS,
     *rights.MUTANTS,
+    *eyes.MUTANTS,
 )
