@@ -65,8 +65,8 @@ class Requests(Protocol):
         """A project's numbers. Raises InvalidInput."""
         ...
 
-    async def standing(self, account_id: str) -> AccountStandingAnswer:
-        """How much of an account's limits is used."""
+    async def standing(self, account_id: str, anchor_day: int) -> AccountStandingAnswer:
+        """How much of an account's limits is used, in the period that is now."""
         ...
 
 

@@ -26,6 +26,7 @@ from libs.common.contracts.gateway import (
 )
 from libs.common.contracts.stats import OpenNow, StatsAnswer, StatsQuestion, StatsStep, Tally
 from libs.common.errors import AppError, NotFound
+from libs.common.periods import ANCHOR_DAYS
 from libs.common.web.app import serve
 from services.accounts import app
 from services.accounts.ports import Ports
@@ -121,10 +122,11 @@ class Plane:
             counted_until=question.to,
         )
 
-    async def standing(self, account_id: str) -> AccountStandingAnswer:
+    async def standing(self, account_id: str, anchor_day: int) -> AccountStandingAnswer:
         """See Requests."""
         self._check()
         assert account_id
+        assert anchor_day in ANCHOR_DAYS
         return AccountStandingAnswer(
             pending=0, pending_test=0, accepted=self.accepted, resets_at=START
         )

@@ -19,6 +19,7 @@ from libs.common.contracts.gateway import (
     RequestAnswer,
     RequestsAnswer,
     RequestsQuestion,
+    StandingQuestion,
     account_standing_path,
     cancel_path,
     content_path,
@@ -104,9 +105,10 @@ class HttpRequests:
         """A project's numbers."""
         return await self._get(stats_path(project_id), StatsAnswer, question)
 
-    async def standing(self, account_id: str) -> AccountStandingAnswer:
+    async def standing(self, account_id: str, anchor_day: int) -> AccountStandingAnswer:
         """An account's counters."""
-        return await self._get(account_standing_path(account_id), AccountStandingAnswer)
+        question = StandingQuestion(anchor_day=anchor_day)
+        return await self._get(account_standing_path(account_id), AccountStandingAnswer, question)
 
     async def _get(
         self, path: str, kind: type[Answer], question: msgspec.Struct | None = None

@@ -70,12 +70,12 @@ async def _numbers(place: Place) -> dict[str, Any]:
     """What the live part shows; nothing of it where the execution plane is away."""
     asked, now = place.visit.ports.requests, place.visit.ports.clock.now()
     question = RequestsQuestion(mode=place.mode, limit=_RECENT)
+    account = await accounts.get(place.visit.ports, place.project.account_id)
     try:
-        recent, stats, standing, account = await asyncio.gather(
+        recent, stats, standing = await asyncio.gather(
             asked.list_requests(place.project.id, question),
             asked.stats(place.project.id, _last_day(place, now)),
-            asked.standing(place.project.account_id),
-            accounts.get(place.visit.ports, place.project.account_id),
+            asked.standing(account.id, account.anchor_day),
         )
     except Unavailable as away:
         return {"away": str(away), "recent": (), "stats": None}

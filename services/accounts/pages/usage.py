@@ -32,19 +32,22 @@ def routes(desk: Desk) -> list[HTTPRouteHandler]:
             "account": account,
             "is_unlimited": accounts.is_unlimited(account),
         }
-        return place.page("usage.html", meter=charts.meter, **shown, **await _used(place))
+        return place.page(
+            "usage.html", meter=charts.meter, **shown, **await _used(place, account.anchor_day)
+        )
 
     return [show]
 
 
-async def _used(place: Place) -> dict[str, Any]:
+async def _used(place: Place, anchor_day: int) -> dict[str, Any]:
     asked, now = place.visit.ports.requests, place.visit.ports.clock.now()
     end = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
     begin = end - timedelta(days=_DAYS)
     question = StatsQuestion(mode=place.mode, from_=begin, to=end, step="day")
     try:
         standing, stats = await asyncio.gather(
-            asked.standing(place.project.account_id), asked.stats(place.project.id, question)
+            asked.standing(place.project.account_id, anchor_day),
+            asked.stats(place.project.id, question),
         )
     except Unavailable as away:
         return {"away": str(away), "standing": None, "stats": None}

@@ -40,7 +40,7 @@ ASKS: dict[str, Ask] = {
     "stats": lambda gateways: gateways.stats(
         "prj_a", StatsQuestion(mode="live", from_=HOUR, to=HOUR + timedelta(hours=1))
     ),
-    "standing": lambda gateways: gateways.standing("acc_a"),
+    "standing": lambda gateways: gateways.standing("acc_a", 31),
 }
 
 

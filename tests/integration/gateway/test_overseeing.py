@@ -270,8 +270,8 @@ async def test_an_account_stands_where_its_limits_count(project: Project) -> Non
     done, _ = await project.submit(), await project.submit()
     await project.complete(done)
 
-    standing = await project.asking.standing(account_id)
-    nothing = await project.asking.standing(new_id("acc"))
+    standing = await project.asking.standing(account_id, 1)
+    nothing = await project.asking.standing(new_id("acc"), 1)
 
     assert (standing.pending, standing.pending_test, standing.accepted) == (1, 0, 2)
     assert (nothing.pending, nothing.pending_test, nothing.accepted) == (0, 0, 0)
@@ -280,7 +280,7 @@ async def test_an_account_stands_where_its_limits_count(project: Project) -> Non
     assert (standing.resets_at.day, standing.resets_at.hour) == (1, 0)
     last_month = "UPDATE account_counters SET period = period - 1 WHERE account_id = $1"
     await project.ledger.sql.execute(last_month, account_id)
-    assert (await project.asking.standing(account_id)).accepted == 0
+    assert (await project.asking.standing(account_id, 1)).accepted == 0
 
 
 async def test_an_account_stands_in_its_own_period(
