@@ -4,10 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from deploy.local.servers.rabbitmq import RabbitMq
 from libs.common.broker.protocol import Delivery, Message
 from libs.common.broker.rabbitmq import RabbitMQConsumer, RabbitMQPublisher
+from libs.common.broker.rabbitmq import consumer as consumer_module
 from libs.common.broker.topology import WORK, WORK_FIRST, WORK_REST
 from libs.common.settings import Secret
 from tests.support import queues
@@ -232,3 +235,23 @@ async def until_drained(url: str, count: int) -> set[bytes]:
 
     await until(is_all)
     return found
+
+
+async def test_an_idle_session_is_renewed_without_a_word(
+    broker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer_module, "WATCH_SECONDS", 0.1)
+    monkeypatch.setattr(consumer_module, "IDLE_SECONDS", 0.3)
+    labels = {"link": "consumer", "why": "renewed"}
+
+    def renewals() -> float:
+        return REGISTRY.get_sample_value("reqrun_broker_sessions_ended_total", labels) or 0
+
+    before = renewals()
+    with capture_logs() as lines:
+        async with new_consumer(broker) as consumer:
+            await until(lambda: renewals() >= before + 2)
+            await until(consumer.is_ready)
+
+    told = [line["event"] for line in lines if line["log_level"] != "debug"]
+    assert told == ["broker_connected"]  # the first time
