@@ -133,14 +133,13 @@ async def open_invoice(ports: Ports, account_id: str, invoice_id: str) -> str:
 
 def _checked(ports: Ports, link: LinkAnswer) -> str:
     """An address that a browser may be sent to: HTTPS, or one of this very machine's."""
-    parts = urlsplit(link.url)
-    is_here = parts.hostname in _HERE and not ports.is_production
-    is_good = link.url.isascii() and link.url.isprintable() and " " not in link.url
-    if (
-        is_good
-        and parts.hostname
-        and (parts.scheme == "https" or (is_here and parts.scheme == "http"))
-    ):
+    try:
+        parts = urlsplit(link.url)
+    except ValueError:  # brackets that hold no IPv6 address
+        parts = urlsplit("")
+    is_text = link.url.isascii() and link.url.isprintable() and not set(link.url) & set(" \"'<>")
+    is_here = parts.scheme == "http" and parts.hostname in _HERE and not ports.is_production
+    if is_text and parts.hostname and (parts.scheme == "https" or is_here):
         return link.url
     log.error(LINK_REFUSED, kind=parts.scheme)
     raise BillingAway

@@ -194,8 +194,9 @@ async def test_what_billing_refuses_is_said_in_its_words(
         'https://pay.example.org/" onload="x',
         "ftp://127.0.0.1/",
         "data:text/html,x",
+        "https://[pay",
     ],
-    ids=["script", "plain", "no scheme", "no host", "quotes", "ftp", "data"],
+    ids=["script", "plain", "no scheme", "no host", "quotes", "ftp", "data", "brackets"],
 )
 async def test_nobody_is_sent_to_an_address_that_is_none_of_a_payment_page(
     dashboard: Dashboard, ada: Browser, owner: Person, url: str
