@@ -21,7 +21,7 @@ LEDGER_AWAY: Final = "ledger_away"
 MEASURING_FAILED: Final = "measuring_failed"
 DRIFT_FOUND: Final = "drift_found"
 
-EVERY: Final = timedelta(seconds=15)
+EVERY: Final = timedelta(seconds=30)
 
 AGE_NAMES: Final = ("under_1m", "1m_to_10m", "10m_to_1h", "1h_to_1d", "over_1d")
 OPEN: Final = Gauge(
@@ -49,7 +49,7 @@ assert len(AGE_NAMES) == len(AGES) + 1  # noqa: S101  # two files, one list of a
 
 
 async def keep_measuring(ports: DispatcherPorts, stop: asyncio.Event) -> None:
-    """A loop: every 15 s."""
+    """A loop: every half a minute. One of its questions looks at every open row."""
     while not stop.is_set():
         try:
             await measure(ports)
