@@ -117,7 +117,7 @@ async def _strip_closed(tx: Transaction, account_ids: set[str]) -> set[str]:
 
 
 async def strip(tx: Transaction, account_id: str) -> None:
-    """Of a closed account only ids, states, amounts, dates and countries stay (decision 0023)."""
+    """Of a closed account only ids, states, amounts, dates and countries stay (decision 0027)."""
     entities = EntityRepository(tx)
     customers = await entities.customers_of(account_id)
     await entities.strip(customers)
