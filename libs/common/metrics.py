@@ -7,9 +7,17 @@ set of values: never an id, a model or an address.
 
 from typing import Final
 
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    disable_created_metrics,
+    generate_latest,
+)
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+
+# By default every counter comes with a second series that says when the process began.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 # Seconds. From a cached answer to the longest provider call.
 LATENCY_BUCKETS: Final = (
