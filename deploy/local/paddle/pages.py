@@ -13,7 +13,7 @@ from litestar.params import FromPath
 
 from deploy.local.paddle import invoices
 from deploy.local.paddle.refusals import Refused
-from deploy.local.paddle.shop import Shop
+from deploy.local.paddle.shop import Shop, must_be_open
 from deploy.local.paddle.steps import STEPS
 from deploy.local.paddle.store import Thing
 
@@ -59,6 +59,7 @@ def _checkout(shop: Shop) -> list[HTTPRouteHandler]:
         transaction = shop.transaction(transaction_id)
         form = {name: str(value).strip() for name, value in (await request.form()).items()}
         try:
+            must_be_open(transaction)
             _take_details(shop, transaction, form)
             if form.get("outcome") == "decline":
                 shop.decline(transaction)

@@ -61,12 +61,12 @@ class Shop(msgspec.Struct, frozen=True, kw_only=True):
 
     def pay(self, transaction: Thing) -> None:
         """At the checkout. Raises Refused."""
-        _must_be_open(transaction)
+        must_be_open(transaction)
         self.subscriptions.start(transaction)
 
     def decline(self, transaction: Thing) -> None:
         """At the checkout. Raises Refused."""
-        _must_be_open(transaction)
+        must_be_open(transaction)
         with self.store.change():
             self.sales.decline(transaction, is_past_due=False)
 
@@ -79,6 +79,7 @@ class Shop(msgspec.Struct, frozen=True, kw_only=True):
             self.sales.give_back(transaction, amount, "refund")
 
 
-def _must_be_open(transaction: Thing) -> None:
+def must_be_open(transaction: Thing) -> None:
+    """Raises Refused once it is paid or over."""
     if transaction["status"] not in {"draft", "ready"}:
         raise Refused(400, "transaction_immutable", "the transaction is not open any more")
