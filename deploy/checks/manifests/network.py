@@ -6,6 +6,7 @@ broker; the settings say the rest.
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import product
 from typing import Any, Final
 
 import msgspec
@@ -119,9 +120,8 @@ def _sides(pods: Mapping[str, dict[str, str]], policies: list[Object], way: str)
     """From the selected pod's point of view: `source` is the selected one."""
     for name, peer, port in _rules(pods, policies, way):
         if "podSelector" in peer and "namespaceSelector" not in peer:
-            for other, labels in pods.items():
-                if selects(peer["podSelector"], labels):
-                    yield Edge(name, other, port)
+            chosen = _chosen(pods, peer["podSelector"])
+            yield from (Edge(name, other, port) for other in chosen)
 
 
 def _rules(
@@ -130,11 +130,14 @@ def _rules(
     """Every pod that a policy selects, with each peer and port of its rules."""
     side = "to" if way == "egress" else "from"
     for policy in policies:
-        chosen = [n for n, labels in pods.items() if selects(policy["spec"]["podSelector"], labels)]
+        chosen = _chosen(pods, policy["spec"]["podSelector"])
         for rule in policy["spec"].get(way, []):
-            for peer in rule.get(side, []):
-                for port in rule.get("ports", [{}]):
-                    yield from ((name, peer, int(port.get("port", 0))) for name in chosen)
+            ports = [int(port.get("port", 0)) for port in rule.get("ports", [{}])]
+            yield from product(chosen, rule.get(side, []), ports)
+
+
+def _chosen(pods: Mapping[str, dict[str, str]], selector: Object) -> list[str]:
+    return [name for name, labels in pods.items() if selects(selector, labels)]
 
 
 def _open(pods: Mapping[str, dict[str, str]], policies: list[Object]) -> Iterator[str]:
