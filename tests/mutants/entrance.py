@@ -16,6 +16,7 @@ _LIMITS: Final = "tests/integration/ledger/test_interleaved_limits.py"
 _ENTRANCE: Final = "services/gateway/use_cases/entrance.py"
 _SUBMITTING: Final = "services/gateway/use_cases/submitting.py"
 _KNOWN_CALLERS: Final = "services/gateway/use_cases/callers.py"
+_PERIODS: Final = "tests/integration/ledger/test_periods.py"
 _ACCEPT: Final = "libs/ledger/migrations/sql/0007_accept.sql"
 
 MUTANTS: Final = (
@@ -158,6 +159,13 @@ MUTANTS: Final = (
         "WHEN c.pending + i.rank > i.pending_limit THEN",
         "WHEN c.pending + i.rank > i.pending_limit + 1 THEN",
         (f"{_LIMITS}::test_the_last_pending_place_is_given_once",),
+    ),
+    Mutant(
+        "a counter's period goes back with an anchor that is not known yet",
+        _ACCEPT,
+        "period = greatest(c.period, entry.period)",
+        "period = entry.period",
+        (f"{_PERIODS}::test_a_new_anchor_begins_a_period_and_an_old_one_does_not_end_it",),
     ),
     Mutant(
         "a retry leaves the key where it was",

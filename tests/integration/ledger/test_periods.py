@@ -48,12 +48,13 @@ async def test_a_new_anchor_begins_a_period_and_an_old_one_does_not_end_it(ledge
     assert isinstance(await ledger.gateway.accept(both), Accepted)
     assert await ledger.gateway.accept(submission(monthly_limit=1, anchor_day=earlier)) == FULL
 
-    begun_today = {"monthly_limit": 1, "anchor_day": anchor_of(today)}
+    begun_today = {"monthly_limit": 2, "anchor_day": anchor_of(today)}
     assert isinstance(await ledger.gateway.accept(submission(**begun_today)), Accepted)
+    # Another gateway does not know yet: what it accepts counts in the later period.
+    unaware = {"monthly_limit": 2, "anchor_day": earlier}
+    assert isinstance(await ledger.gateway.accept(submission(**unaware)), Accepted)
     assert await ledger.gateway.accept(submission(**begun_today)) == FULL
-
-    # Another gateway does not know yet.
-    assert await ledger.gateway.accept(submission(monthly_limit=1, anchor_day=earlier)) == FULL
+    assert await ledger.gateway.accept(submission(**unaware)) == FULL
     period = await ledger.sql.fetchval("SELECT period FROM account_counters")
     assert period == today
 
