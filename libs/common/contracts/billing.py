@@ -181,7 +181,10 @@ class SubscriptionAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UsageLine(msgspec.Struct, frozen=True, kw_only=True):
-    """Live requests that ended, accepted on a day (UTC), of a project and a model."""
+    """Live requests that ended, accepted on a day (UTC), of a project and a model.
+
+    Both are empty in the sum of a day's lines that are not told one by one: the smallest.
+    """
 
     day: date
     project_id: str
