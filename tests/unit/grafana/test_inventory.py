@@ -14,7 +14,7 @@ ROOT: Final = Path(__file__).parents[3]
 UNITS: Final = {
     "seconds", "bytes", "requests", "rows", "calls", "items", "messages", "places", "info",
     # adjectives that say which of our own things is counted
-    "running", "waiting", "local",
+    "running", "waiting", "local", "drift",
 }  # fmt: skip
 LABELS: Final = {
     "age": "five groups",
