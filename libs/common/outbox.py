@@ -9,12 +9,13 @@ the broker and a reader, whatever is in it.
 
 What was sent is kept for an hour, and sent again when the broker has lost its memory: what waited
 there for a reader is gone. A mark that the relay leaves on the broker tells; it is looked for at
-the start and after every loss of contact. A reader's natural key makes the second time harmless.
+the start and after every loss of contact, and until then nothing is dropped. A reader's natural key
+makes the second time harmless.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -22,6 +23,7 @@ from prometheus_client import Counter, Gauge
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     DateTime,
     Identity,
     Index,
@@ -70,6 +72,7 @@ LONGEST_PAUSE: Final = timedelta(seconds=10)
 KEPT: Final = timedelta(hours=1)
 TIDY_EVERY: Final = timedelta(minutes=1)
 TIDY_BATCH: Final = 1_000
+REPEAT_BATCH: Final = 5_000
 
 OUTBOX: Final = Table(
     "outbox",
@@ -132,20 +135,21 @@ class Relay:
         self._failed = FAILED.labels(database.name)
         self._oldest = OLDEST.labels(database.name)
         self._mark = MARKS + database.name
-        self._must_look = True
+        self._contact, self._looked = 1, 0  # which contact with the broker, and since which we know
+        self._since: datetime | None = None
         self._passed = 0  # where to go on, behind what could not be published; then from the start
 
     def look_for_mark(self) -> None:
         """Contact with the broker was lost: find out soon whether it still remembers us."""
-        self._must_look = True
+        self._contact += 1
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`. Goes on through every outage, with growing pauses."""
         pauses = growing(self._poll, LONGEST_PAUSE)
         while not stop.is_set():
             try:
-                if self._must_look:
-                    await self._repeat_if_forgotten()
+                if self._must_look():
+                    await self._repeat_if_forgotten(stop)
                 is_full, unsent = await self._relay_batch()
             except Exception as error:
                 self._failed.inc()
@@ -159,10 +163,13 @@ class Relay:
                 await sleep(stop, self._poll.total_seconds())
 
     async def keep_tidy(self, stop: asyncio.Event) -> None:
-        """A loop: every minute, drop what was sent more than an hour ago."""
+        """A loop: every minute, drop what was sent more than an hour ago.
+
+        Not while it may have to be sent again: that takes more than a minute where there is much.
+        """
         while not await sleep(stop, TIDY_EVERY.total_seconds()):
             try:
-                while await self._drop_old() == TIDY_BATCH:
+                while not self._must_look() and await self._drop_old() == TIDY_BATCH:
                     pass
             except Exception as error:  # it is tried again in a minute
                 log.warning(RELAY_FAILED, database=self.database.name, exc_info=error)
@@ -181,21 +188,45 @@ class Relay:
             )
             return len(dropped.all())
 
-    async def _repeat_if_forgotten(self) -> None:
-        """The mark is left last: who dies before that does it all again."""
-        if not await self._publisher.remembers(self._mark):
-            await self._unsend()
-            await self._publisher.leave_mark(self._mark)
-        self._must_look = False
+    def _must_look(self) -> bool:
+        return self._looked != self._contact
 
-    async def _unsend(self) -> None:
-        recent = OUTBOX.c.sent_at > func.clock_timestamp() - KEPT
+    async def _repeat_if_forgotten(self, stop: asyncio.Event) -> None:
+        """The mark is left last: who dies before that, or loses contact again, does it all again.
+
+        The hour stays the one before it was first found forgotten.
+        """
+        contact = self._contact
+        if not await self._publisher.remembers(self._mark):
+            await self._unsend(stop)
+            if stop.is_set() or contact != self._contact:
+                return
+            await self._publisher.leave_mark(self._mark)
+        self._looked, self._since = contact, None
+
+    async def _unsend(self, stop: asyncio.Event) -> None:
+        """Batch by batch: all that a busy hour sent would not fit into one statement's time."""
         async with self.database.transaction() as tx:
-            repeated = await tx.execute(
-                update(OUTBOX).where(recent).values(sent_at=None).returning(OUTBOX.c.id)
-            )
-            count = len(repeated.all())
+            now = (await tx.scalars(select(func.clock_timestamp()))).one()
+        self._since = self._since or now - KEPT
+        recent = OUTBOX.c.sent_at.between(self._since, now)
+        count, ids = 0, [0]
+        while ids and not stop.is_set():
+            ids = await self._unsend_batch(recent, max(ids))
+            count += len(ids)
         log.info(EVENTS_REPEATED, database=self.database.name, count=count)
+
+    async def _unsend_batch(self, recent: ColumnElement[bool], after: int) -> list[int]:
+        some = (
+            select(OUTBOX.c.id)
+            .where(OUTBOX.c.id > after, recent)
+            .order_by(OUTBOX.c.id)
+            .limit(REPEAT_BATCH)
+            .with_for_update(skip_locked=True)
+        )
+        unsent = update(OUTBOX).where(OUTBOX.c.id.in_(some)).values(sent_at=None)
+        async with self.database.transaction() as tx:
+            return list(await tx.scalars(unsent.returning(OUTBOX.c.id)))
 
     async def _relay_batch(self) -> tuple[bool, int]:
         """Whether there may be more, and how many could not be published.

@@ -78,7 +78,7 @@ MUTANTS: Final = (
         _OUTBOX,
         "for group, reason in outcomes if reason is None for row in group",
         "for group, reason in outcomes for row in group",
-        (f"{_RELAY}::test_an_event_that_nobody_reads_stays_and_the_others_go",),
+        (f"{_RELAY}::test_events_that_nobody_reads_stay_and_the_others_go",),
     ),
     Mutant(
         "the relay marks before it publishes",
