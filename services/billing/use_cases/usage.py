@@ -19,7 +19,7 @@ from services.billing.repositories.accounts import BillingAccountRepository, Boo
 from services.billing.repositories.days import Span, UsageDayRepository
 from services.billing.repositories.usage import UsageRepository
 
-LINES: Final = 300
+LINES: Final = 500
 """More lines of a period are summed by day: nobody reads them one by one."""
 
 RECORDED: Final = Counter("reqrun_usage_recorded_total", "Requests counted")
