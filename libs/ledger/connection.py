@@ -2,9 +2,8 @@
 
 A statement either succeeds, or raises `LedgerAway` (nobody knows whether it committed: the same
 call may be made again, every verb is idempotent or fenced), or `ItemRefused` for the one item whose
-value the database does not take. What the database will not do at all (a function that a migration
-has yet to make, a deadlock that comes again and again) is `LedgerFailed`, which is a `LedgerAway`:
-nobody's other work ends for it.
+value the database does not take, or `LedgerFailed`: it answers, and will not do it (a function that
+a migration has yet to make, a deadlock that comes again and again). No other work ends for that.
 """
 
 import asyncio
@@ -67,8 +66,18 @@ class LedgerAway(Unavailable):
         )
 
 
-class LedgerFailed(LedgerAway):
+class LedgerFailed(Unavailable):
     """PostgreSQL answers, and cannot do what it is asked: an operator's matter."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The request store cannot do this right now. Try again with the same idempotency key.",
+            retry_after=_RETRY_AFTER,
+        )
+
+
+LEDGER_TROUBLE: Final = (LedgerAway, LedgerFailed)
+"""What does not end by itself being wrong: the same call may be made again."""
 
 
 class ItemRefused(InvalidInput):
@@ -144,21 +153,23 @@ class Database:
     async def run(self, work: Callable[[Connection], Awaitable[Answer]]) -> Answer:
         """Call `work` with a connection. Retries what the server asks to.
 
-        Raises LedgerAway, or the database's error where a value is to blame.
+        Raises LedgerAway, LedgerFailed.
         """
+        try:
+            return await self._run(work)
+        except asyncpg.PostgresError as error:
+            raise _failed(error) from error
+
+    async def _run(self, work: Callable[[Connection], Awaitable[Answer]]) -> Answer:
+        """As `run`, but raises what the server raised."""
         for left in range(_RETRIES, -1, -1):
             try:
                 return await self._once(work)
             except asyncpg.PostgresError as error:
-                sqlstate = error.sqlstate or ""
-                is_asked_again = sqlstate in _AGAIN and left > 0
-                if sqlstate.startswith(_REFUSED) and not is_asked_again:
+                if error.sqlstate not in _AGAIN or not left:
                     raise
-                database_signs.count_error(DATABASE, sqlstate)
-                if not is_asked_again:
-                    log.error(STATEMENT_FAILED, sqlstate=sqlstate)  # noqa: TRY400  # its text may quote values
-                    raise LedgerFailed from error
-                log.warning(STATEMENT_RETRIED, sqlstate=sqlstate)
+                database_signs.count_error(DATABASE, error.sqlstate)
+                log.warning(STATEMENT_RETRIED, sqlstate=error.sqlstate)
         raise AssertionError("unreachable")  # pragma: no cover
 
     async def run_batch(
@@ -172,11 +183,11 @@ class Database:
         item that is to blame stands alone and gets ItemRefused.
         """
         try:
-            return await self.run(lambda connection: work(connection, items))
+            return await self._run(lambda connection: work(connection, items))
         except asyncpg.PostgresError as error:
             sqlstate = error.sqlstate or ""
             if not sqlstate.startswith(_REFUSED):
-                raise
+                raise _failed(error) from error
         except asyncpg.DataError:  # the client's encoder refused a value
             sqlstate = "22000"
         if len(items) == 1:
@@ -191,7 +202,7 @@ class Database:
         asked_at = time.time()
         try:
             now = await self.run(lambda connection: connection.fetchval("SELECT clock_timestamp()"))
-        except (AppError, asyncpg.PostgresError):
+        except AppError:
             return False
         database_signs.note_clock(DATABASE, now, asked_at)
         return True
@@ -252,6 +263,13 @@ def _away(error: BaseException) -> LedgerAway:
     """What to raise for it, once it is counted."""
     database_signs.count_error(DATABASE, getattr(error, "sqlstate", None))
     return LedgerAway()
+
+
+def _failed(error: asyncpg.PostgresError) -> LedgerFailed:
+    """The same. Its text is not logged: it may quote values."""
+    database_signs.count_error(DATABASE, error.sqlstate)
+    log.error(STATEMENT_FAILED, sqlstate=error.sqlstate)
+    return LedgerFailed()
 
 
 def _terminate(connection: Connection) -> None:

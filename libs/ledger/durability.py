@@ -7,7 +7,7 @@ from typing import Final
 from libs.common import logs
 from libs.common.pauses import growing
 from libs.common.runtime import Loop, sleep
-from libs.ledger.connection import Database, LedgerAway
+from libs.ledger.connection import LEDGER_TROUBLE, Database
 
 log = logs.get(__name__)
 
@@ -26,7 +26,7 @@ async def await_durability(database: Database, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
             await database.check_durability()
-        except LedgerAway:
+        except LEDGER_TROUBLE:
             log.warning(LEDGER_AWAITED)
             await sleep(stop, next(pauses))
         else:

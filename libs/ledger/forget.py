@@ -13,7 +13,7 @@ from typing import Final
 import asyncpg
 
 from libs.ledger import roll_up
-from libs.ledger.connection import Connection, Database
+from libs.ledger.connection import LEDGER_TROUBLE, Connection, Database
 from libs.ledger.erase import erase_project
 from libs.ledger.pause import MODES
 
@@ -44,14 +44,19 @@ async def ask(connection: Connection, account_id: str, project_ids: Sequence[str
 async def forget_asked(database: Database) -> AsyncIterator[list[str]]:
     """One round through all of them, so much of each; yields what was cancelled.
 
-    Raises LedgerAway: the rest comes later.
+    Raises LedgerAway or LedgerFailed at its end where one could not: it stops no other.
     """
-    after = _START
+    after, failure = _START, None
     while page := await database.run(partial(_asked, after=after)):
         for row in page:
-            async for cancelled in _forget_project(database, row["project_id"]):
-                yield cancelled
+            try:
+                async for cancelled in _forget_project(database, row["project_id"]):
+                    yield cancelled
+            except LEDGER_TROUBLE as trouble:
+                failure = trouble
         after = page[-1]["asked_at"], page[-1]["project_id"]
+    if failure is not None:
+        raise failure
 
 
 async def _forget_project(database: Database, project_id: str) -> AsyncIterator[list[str]]:

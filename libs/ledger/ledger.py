@@ -39,7 +39,7 @@ from libs.ledger import (
 from libs.ledger.accept import Hint, Submission, Verdict
 from libs.ledger.cancel import CancelAnswer, Change
 from libs.ledger.claim import Claim
-from libs.ledger.connection import Database, ItemRefused, LedgerAway, Options, Plans
+from libs.ledger.connection import LEDGER_TROUBLE, Database, ItemRefused, Options, Plans
 from libs.ledger.counters import Counters
 from libs.ledger.erase import EraseAnswer
 from libs.ledger.finish import Finish, Finished
@@ -221,8 +221,8 @@ class ExecutorLedger:
         again: Sequence[Finished | Exception | None]
         try:
             again = await self.database.run_batch(items, finish.finish)
-        except LedgerAway as away:
-            again = [away] * len(items)
+        except LEDGER_TROUBLE as trouble:
+            again = [trouble] * len(items)
         for n, answer in zip(places, again, strict=True):
             answers[n] = answer
 

@@ -6,6 +6,7 @@ Only the loop of contract tests shares it: their gateway is another one, over an
 from tests.integration.gateway.conftest import (
     accounts,
     accounts_key,
+    billing_key,
     executor_url,
     gateway,
     gateway_key,
@@ -19,6 +20,7 @@ from tests.integration.gateway.conftest import (
 __all__ = [
     "accounts",
     "accounts_key",
+    "billing_key",
     "executor_url",
     "gateway",
     "gateway_key",

@@ -22,7 +22,7 @@ from libs.common.metrics import LATENCY_BUCKETS, LIFE_BUCKETS
 from libs.common.pauses import growing
 from libs.common.tracing import Span
 from libs.ledger.claim import Claim
-from libs.ledger.connection import ItemRefused, LedgerAway
+from libs.ledger.connection import LEDGER_TROUBLE, ItemRefused
 from libs.ledger.finish import Finish, Finished
 from libs.ledger.give_back import GiveBack
 from libs.ledger.states import Outcome, State
@@ -219,7 +219,7 @@ async def _give_back(ports: WorkerPorts, claim: Claim) -> None:
     for wait in growing(_FIRST_PAUSE, _LONGEST_PAUSE):
         try:
             await ports.ledger.give_back([GiveBack(claim.request_id, claim.fence, pause)])
-        except LedgerAway:
+        except LEDGER_TROUBLE:
             await asyncio.sleep(wait)
         else:
             return

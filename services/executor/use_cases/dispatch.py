@@ -20,7 +20,7 @@ from libs.common.metrics import LATENCY_BUCKETS
 from libs.ledger import expire, orphans, rehint
 from libs.ledger.accept import Hint
 from libs.ledger.claim import LEASE
-from libs.ledger.connection import LedgerAway
+from libs.ledger.connection import LEDGER_TROUBLE, LedgerAway
 from libs.ledger.hints import to_messages
 from libs.ledger.release import PER_PROJECT
 from services.executor.ports import DispatcherPorts
@@ -80,7 +80,7 @@ async def dispatch(ports: DispatcherPorts, came_back: asyncio.Event, stop: async
                 came_back.clear()
                 await _hint_all_again(ports, came_back)
             has_more = await run_pass(ports, contact)
-        except LedgerAway:
+        except LEDGER_TROUBLE:
             contact.lost()
             log.warning(LEDGER_AWAY)
             has_more = False
@@ -91,7 +91,7 @@ async def dispatch(ports: DispatcherPorts, came_back: asyncio.Event, stop: async
 async def _hint_all_again(ports: DispatcherPorts, came_back: asyncio.Event) -> None:
     try:
         await ports.ledger.make_all_due()
-    except LedgerAway:
+    except LEDGER_TROUBLE:
         came_back.set()
         raise
 

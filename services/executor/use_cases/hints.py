@@ -21,7 +21,7 @@ from libs.common.ids import is_id
 from libs.common.metrics import LATENCY_BUCKETS
 from libs.common.pauses import growing
 from libs.ledger.claim import Claim
-from libs.ledger.connection import LedgerAway
+from libs.ledger.connection import LEDGER_TROUBLE
 from libs.ledger.give_back import GiveBack
 from services.executor.ports import WorkerPorts
 from services.executor.use_cases import attempts
@@ -151,7 +151,7 @@ async def _claim(ports: WorkerPorts, floor: Floor, ids: Sequence[str]) -> list[C
     for pause in growing(_FIRST_PAUSE, _LONGEST_PAUSE):
         try:
             claims = await ports.ledger.claim(ids)
-        except LedgerAway:
+        except LEDGER_TROUBLE:
             log.warning(CLAIM_POSTPONED, count=len(ids))
         else:
             if floor.is_closed:

@@ -13,7 +13,7 @@ from prometheus_client import Counter, Gauge
 
 from libs.common import logs, runtime
 from libs.ledger.claim import Claim
-from libs.ledger.connection import LedgerAway
+from libs.ledger.connection import LEDGER_TROUBLE
 from libs.ledger.renew import Lease
 from services.executor.ports import WorkerPorts
 from services.executor.use_cases.running import Floor
@@ -51,7 +51,7 @@ async def is_ours(ports: WorkerPorts, floor: Floor, claim: Claim) -> bool:
         asked_at = time.monotonic()
         try:
             kept = await ports.ledger.renew([lease])
-        except LedgerAway:
+        except LEDGER_TROUBLE:
             await asyncio.sleep(_AGAIN.total_seconds())
             continue
         if claim.request_id not in kept:
@@ -68,7 +68,7 @@ async def renew(ports: WorkerPorts, floor: Floor) -> bool:
     asked_at = time.monotonic()
     try:
         kept = await ports.ledger.renew(leases)
-    except LedgerAway:
+    except LEDGER_TROUBLE:
         log.warning(RENEWAL_POSTPONED, count=len(leases))
         return False
     floor.renewed((lease for lease in leases if lease.request_id in kept), asked_at)

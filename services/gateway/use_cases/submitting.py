@@ -48,7 +48,7 @@ from services.gateway.use_cases.following import (
     question,
     until_final,
 )
-from services.gateway.use_cases.waiting import WaitingRoom
+from services.gateway.use_cases.waiting import Wait, WaitingRoom
 
 ACCEPT_SECONDS: Final = Histogram(
     "reqrun_gateway_accept_seconds", "From a checked request to its commit", buckets=LATENCY_BUCKETS
@@ -62,9 +62,9 @@ _NO_FINGERPRINT: Final = b""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """How a call wants its request taken. `nonce`: of a signed call. `wait`: zero for none."""
+    """How a call wants its request taken. `nonce`: of a signed call."""
 
-    wait: timedelta
+    wait: Wait
     nonce: str | None = None
     idempotency_key: str | None = None
 
@@ -141,14 +141,14 @@ def _body_of(caller: Caller, request_id: str, original: Original) -> bytes:
 
 
 async def take_in(
-    ports: Ports, room: WaitingRoom, caller: Caller, parcel: Parcel, wait: timedelta
+    ports: Ports, room: WaitingRoom, caller: Caller, parcel: Parcel, wait: Wait
 ) -> Reply:
     """Store a request, then wait for its end. It runs whatever becomes of us.
 
     Raises NonceReused, IdempotencyConflict, PendingLimitReached, MonthlyQuotaReached, ResultErased,
     ItemRefused, Unavailable; after Unavailable it may be stored.
     """
-    if not wait:
+    if not wait.time:
         reply = await _accept(ports, caller, parcel.open())
     else:
         # Listening comes first: a result may be there before we know that it was stored.
@@ -158,7 +158,8 @@ async def take_in(
                 started = time.perf_counter()
                 accepted = msgspec.structs.replace(reply.standing, body_key=parcel.body_key)
                 try:
-                    standing = await until_final(ports, caller, waiter, accepted)
+                    with tracing.within("wait"):
+                        standing = await until_final(ports, caller, waiter, accepted)
                 except ContentUnreadable:
                     raise
                 except Unavailable:
@@ -177,7 +178,7 @@ async def take_in(
 
 
 async def _replay(
-    ports: Ports, room: WaitingRoom, caller: Caller, known: Known, wait: timedelta
+    ports: Ports, room: WaitingRoom, caller: Caller, known: Known, wait: Wait
 ) -> Reply:
     """The request that is there: its result, or its end if somebody waits for that."""
     reply = await follow(ports, room, caller, known.request_id, wait)
