@@ -28,6 +28,9 @@ _LATE, _MALFORMED, _SURPLUS, _SLOW_BODY, _UNREAD = (
     CUT.labels(reason) for reason in ("late", "malformed", "surplus", "slow_body", "unread")
 )
 
+IS_CLOSING: Final = "reqrun.is_closing"
+"""Where the scope keeps what tells whether the connection has ended, or is about to."""
+
 _NEVER: Final = math.inf
 _SURPLUS_SECONDS: Final = 1.0
 _LINGER_SECONDS: Final = 1.0
@@ -102,6 +105,7 @@ class BoundedConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """The first byte of a head; perhaps behind a request that is still being answered."""
         super().on_message_begin()
+        self.scope[IS_CLOSING] = self.transport.is_closing  # type: ignore[typeddict-unknown-key]
         self._is_in_head = self._is_first_piece = True
         # Behind another request's bytes nobody knows where in the piece it begins: that piece is
         # not counted, and the head measured when it is there.

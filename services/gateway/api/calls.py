@@ -15,6 +15,7 @@ from prometheus_client import Counter
 
 from libs.common.errors import AppError, MethodNotAllowed
 from libs.common.web import traced
+from libs.common.web.connections import IS_CLOSING
 from libs.common.web.errors import RouteNotFound, render
 from services.gateway.domain.errors import (
     BodyTimedOut,
@@ -43,7 +44,7 @@ LINGER_SECONDS: Final = 5.0
 
 
 class CallerGone(Exception):
-    """The connection ended before the body did; there is nobody to answer."""
+    """The connection ended first; there is nobody to answer."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -114,6 +115,11 @@ class Call:
         if scheme.lower() != b"bearer" or not key:
             raise MissingApiKey
         return key.decode("latin-1")
+
+    def is_gone(self) -> bool:
+        """Whether the caller has hung up; False where the server does not say."""
+        is_closing = self.scope.get(IS_CLOSING)
+        return is_closing is not None and is_closing()  # type: ignore[operator]
 
     def check_size(self) -> None:
         """Look at what the headers say of the body. Raises BodyTooLarge, InvalidHeader."""

@@ -7,12 +7,13 @@ from services.gateway.api.telling import about
 from services.gateway.domain import waits
 from services.gateway.use_cases import following, requests
 from services.gateway.use_cases.following import Reply
+from services.gateway.use_cases.waiting import Wait
 
 
 async def show(desk: Desk, call: Call) -> Answer:
     """`GET /v1/requests/{id}`."""
     guest = await enter(desk, call, "read")
-    wait = waits.parse_query(parameter(call, "wait"))
+    wait = Wait(waits.parse_query(parameter(call, "wait")), call.is_gone)
     reply = await following.follow(desk.ports, desk.room, guest.caller, request_id(call), wait)
     return Answer(200, views.request(reply.standing), about(reply))
 

@@ -1,6 +1,5 @@
 """Ways in for new requests: submit one, retry a failed one."""
 
-from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
 
@@ -10,7 +9,7 @@ from libs.common.crash_points import crash_point
 from libs.common.web.errors import ErrorDetail, ErrorView
 from libs.ledger.states import State
 from services.gateway.api import views
-from services.gateway.api.calls import Answer, Call, Header
+from services.gateway.api.calls import Answer, Call, CallerGone, Header
 from services.gateway.api.desk import Desk, enter, request_id
 from services.gateway.api.telling import about
 from services.gateway.domain import failures, submissions, waits
@@ -22,6 +21,7 @@ from services.gateway.use_cases.callers import Caller
 from services.gateway.use_cases.entrance import Guest
 from services.gateway.use_cases.following import Reply
 from services.gateway.use_cases.submitting import Order, Parcel, Repeat
+from services.gateway.use_cases.waiting import Wait
 
 IDEMPOTENCY_HEADER: Final = b"idempotency-key"
 NO_RETRY: Final[Header] = (b"x-should-retry", b"false")
@@ -34,7 +34,7 @@ async def submit(desk: Desk, call: Call) -> Answer:
     return await _answer(desk, call, caller, wait, reply)
 
 
-async def _read(desk: Desk, call: Call) -> tuple[Caller, timedelta, Parcel]:
+async def _read(desk: Desk, call: Call) -> tuple[Caller, Wait, Parcel]:
     """Who wants what, and for how long they wait. The body stays behind here."""
     named = call.raw_header(IDEMPOTENCY_HEADER)
     call.joins = named is not None
@@ -60,14 +60,14 @@ async def retry(desk: Desk, call: Call) -> Answer:
     return await _answer(desk, call, guest.caller, order.wait, reply)
 
 
-def _wait(desk: Desk, call: Call, guest: Guest, wish: Wish) -> timedelta:
+def _wait(desk: Desk, call: Call, guest: Guest, wish: Wish) -> Wait:
     is_drop_in = guest.caller.context.is_drop_in
     usual = desk.waits.drop_in if is_drop_in else desk.waits.usual
     preference = waits.parse_preference(call.header(b"prefer"))
-    return waits.choose(wish, preference, Default(usual, is_drop_in))
+    return Wait(waits.choose(wish, preference, Default(usual, is_drop_in)), call.is_gone)
 
 
-async def _answer(desk: Desk, call: Call, caller: Caller, wait: timedelta, reply: Reply) -> Answer:
+async def _answer(desk: Desk, call: Call, caller: Caller, wait: Wait, reply: Reply) -> Answer:
     """The provider's body as it is, or the asynchronous shape; of drop-in keys also its errors."""
     standing, told = reply.standing, about(reply)
     crash_point("answer.before_send")
@@ -75,10 +75,12 @@ async def _answer(desk: Desk, call: Call, caller: Caller, wait: timedelta, reply
         if standing.result is None:
             raise ResultErased
         return Answer(200, standing.result, told)
-    if not caller.context.is_drop_in or not (wait or standing.is_final):
+    if not caller.context.is_drop_in or not (wait.time or standing.is_final):
         return Answer(200, views.accepted(standing), told)
     if standing.is_final:
         return await _failure(desk, caller, reply)
+    if call.is_gone():
+        raise CallerGone
     call.tell += told
     raise WaitTimedOut(standing.request_id)
 

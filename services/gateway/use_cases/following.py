@@ -1,7 +1,6 @@
 """Follow a request: where it stands, now or at its end."""
 
 import time
-from datetime import timedelta
 from typing import Final
 
 import msgspec
@@ -15,7 +14,7 @@ from services.gateway.domain.errors import RequestNotFound
 from services.gateway.ports import Ports
 from services.gateway.use_cases.callers import Caller
 from services.gateway.use_cases.content import open_result, open_told
-from services.gateway.use_cases.waiting import Waiter, WaitingRoom
+from services.gateway.use_cases.waiting import Wait, Waiter, WaitingRoom
 
 WAIT_SECONDS: Final = Histogram(
     "reqrun_gateway_wait_seconds",
@@ -53,14 +52,14 @@ def found(standing: Standing | None) -> Standing:
 
 
 async def follow(
-    ports: Ports, room: WaitingRoom, caller: Caller, request_id: str, wait: timedelta
+    ports: Ports, room: WaitingRoom, caller: Caller, request_id: str, wait: Wait
 ) -> Reply:
-    """Where a request of the caller's project and mode stands, waiting for its end up to `wait`.
+    """Where a request of the caller's project and mode stands, perhaps waiting for its end.
 
     Raises RequestNotFound, ContentUnreadable, Unavailable.
     """
     about = question(caller, request_id)
-    if not wait:
+    if not wait.time:
         return Reply(standing=open_result(caller, found(await ports.ledger.look(about))))
     with room.listen(about, wait) as waiter:
         started = time.perf_counter()

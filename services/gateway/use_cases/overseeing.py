@@ -34,7 +34,7 @@ from services.gateway.use_cases.content import Sealed, unseal
 from services.gateway.use_cases.entrance import rate_ask
 from services.gateway.use_cases.following import PREFIX, question
 from services.gateway.use_cases.submitting import Order, Repeat
-from services.gateway.use_cases.waiting import WaitingRoom
+from services.gateway.use_cases.waiting import Wait, WaitingRoom
 
 _LIMITS: Final = StatsLimits(models=TOP_MODELS, open=MAX_OPEN_COUNTED)
 
@@ -89,7 +89,7 @@ async def retry(ports: Ports, room: WaitingRoom, caller: Caller, request_id: str
     if not grant.is_granted:
         raise RateLimited(grant.retry_after)
     repeat = Repeat(request_id, submissions.parse_retry(b"").settings)
-    order = Order(wait=timedelta())
+    order = Order(wait=Wait(timedelta()))
     return (await submitting.retry(ports, room, caller, repeat, order)).standing
 
 

@@ -4,7 +4,8 @@ Listen, look, wait, look: a wake-up may be lost, the ledger is the truth. A wake
 the ledger has committed; only who can open it believes it (decision 0015). Every waiter is looked
 up again from time to time, all that are due in one statement, and all of them at once whenever the
 channel of wake-ups changes. One timer serves everybody: waiters stand in an agenda of tenths of a
-second, so that ten thousand idle ones cost next to nothing.
+second, so that ten thousand idle ones cost next to nothing; with each look it is seen whether the
+caller is still there, so that nobody fills the room with calls that were hung up.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
 
+import msgspec
 from prometheus_client import Counter as Total
 from prometheus_client import Gauge
 
@@ -31,7 +33,9 @@ WAKE_UP_CHANNEL_CHANGED: Final = "wake_up_channel_changed"
 
 WAITING: Final = Gauge("reqrun_gateway_waiting_calls", "Calls that wait for their result")
 ENDED: Final = Total("reqrun_gateway_waits_total", "Waits that ended", ["reason"])
-_WOKEN, _LOOKED, _TIMED_OUT = (ENDED.labels(reason) for reason in ("wake_up", "look", "time"))
+_WOKEN, _LOOKED, _TIMED_OUT, _GONE = (
+    ENDED.labels(reason) for reason in ("wake_up", "look", "time", "caller_gone")
+)
 
 # Seconds.
 TICK: Final = 0.1
@@ -45,6 +49,18 @@ _SHARES: Final = 20
 FindFinal = Callable[[Sequence[Question]], Awaitable[set[str]]]
 
 
+def nobody_hangs_up() -> bool:
+    """Where nobody could tell."""
+    return False
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """How long a caller waits, zero for not at all; `is_gone`: whether they have hung up since."""
+
+    time: timedelta
+    is_gone: Callable[[], bool] = nobody_hangs_up
+
+
 class Waiter:
     """One caller's place.
 
@@ -52,11 +68,12 @@ class Waiter:
     wake-up brought that.
     """
 
-    __slots__ = ("_future", "ends_at", "is_due", "is_over", "pause", "question", "told")
+    __slots__ = ("_future", "ends_at", "is_due", "is_gone", "is_over", "pause", "question", "told")
 
     def __init__(self, question: Question, ends_at: float, pause: float) -> None:
         """`ends_at`: by the monotonic clock. `pause`: seconds until the first look."""
         self.question, self.ends_at, self.pause = question, ends_at, pause
+        self.is_gone: Callable[[], bool] = nobody_hangs_up
         self.is_due = self.is_over = False
         self.told: Ended | None = None
         self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -105,13 +122,14 @@ class WaitingRoom:
         self._is_healthy = self._is_closed = False
 
     @contextmanager
-    def listen(self, question: Question, wait: timedelta) -> Iterator[Waiter]:
+    def listen(self, question: Question, wait: Wait) -> Iterator[Waiter]:
         """A place in the room; from here on no wake-up for this request is missed.
 
         For a request that is stored only now no first look is needed.
         """
         pause = LOOK_EVERY if self._is_healthy else FIRST_LOOK_UNHEALTHY
-        waiter = Waiter(question, self._monotonic() + wait.total_seconds(), pause)
+        waiter = Waiter(question, self._monotonic() + wait.time.total_seconds(), pause)
+        waiter.is_gone = wait.is_gone
         if self._is_closed or not self._has_room(question.project_id):
             waiter.end()
         else:
@@ -201,8 +219,12 @@ class WaitingRoom:
                 self._attend(waiter, now)
 
     def _attend(self, waiter: Waiter, now: float) -> None:
-        """What the agenda said: its end, or its next look."""
+        """What the agenda said: its end, or its next look. Who has hung up is not looked up."""
         if waiter.is_over:
+            return
+        if waiter.is_gone():
+            if waiter.end():
+                _GONE.inc()
             return
         if now >= waiter.ends_at:
             if waiter.end():

@@ -9,10 +9,10 @@ from libs.common.contracts.gateway import Ended
 from libs.common.errors import Unavailable
 from libs.ledger.look import Question
 from services.gateway.use_cases import waiting
-from services.gateway.use_cases.waiting import WaitingRoom
+from services.gateway.use_cases.waiting import Wait, WaitingRoom
 from tests.support.waiting import until
 
-LONG = timedelta(seconds=600)
+LONG = Wait(timedelta(seconds=600))
 
 
 def question(request_id: str) -> Question:
@@ -90,12 +90,28 @@ async def test_all_who_wait_for_one_request_are_woken(world: World) -> None:
 
 async def test_a_wait_ends_at_its_time_and_not_before(world: World) -> None:
     world.room.note_channel(is_healthy=True)
-    with world.room.listen(question("a"), timedelta(seconds=5)) as waiter:
+    with world.room.listen(question("a"), Wait(timedelta(seconds=5))) as waiter:
         await world.advance(4.8)
         was_over = waiter.is_over
         await world.advance(0.4)
 
         assert (was_over, waiter.is_over) == (False, True)
+        await waiter.wait()
+
+
+async def test_who_hangs_up_gives_the_place_back_within_two_seconds_and_is_not_looked_up(
+    world: World,
+) -> None:
+    world.room.note_channel(is_healthy=True)
+    hung_up: list[str] = []
+    wait = Wait(LONG.time, lambda: bool(hung_up))
+    with world.room.listen(question("a"), wait) as waiter:
+        await world.advance(5)
+        was_over, looks = waiter.is_over, len(world.looks)
+        hung_up.append("a")
+        await world.advance(2.2)
+
+        assert (was_over, waiter.is_over, len(world.looks)) == (False, True, looks)
         await waiter.wait()
 
 
