@@ -135,16 +135,23 @@ async def open_dispatcher(settings: DispatcherSettings) -> AsyncIterator[list[Lo
         )
         yield [
             once_durable(ledger.database, partial(dispatch, ports, came_back)),
-            partial(keep_up, ports),
-            partial(keep_measuring, ports),
-            partial(depths.keep_counting, publisher),
-            partial(keep_forgetting, ports),
-            partial(keep_rolling_up, ports),
+            *_upkeep(ports, publisher),
             EventReader(consumer, publisher, consumers.handlers(ports), limit=_EVENTS).run,
             relay.run,
             relay.keep_tidy,
             _health(settings, ledger.database.is_ready),
         ]
+
+
+def _upkeep(ports: DispatcherPorts, publisher: RabbitMQPublisher) -> list[Loop]:
+    """What goes on beside the passes."""
+    return [
+        partial(keep_up, ports),
+        partial(keep_measuring, ports),
+        partial(depths.keep_counting, publisher),
+        partial(keep_forgetting, ports),
+        partial(keep_rolling_up, ports),
+    ]
 
 
 def _backoff(settings: DispatcherSettings) -> CrashBackoff:

@@ -27,16 +27,16 @@ MUTANTS: Final = (
     Mutant(
         "a caller decides that it is traced",
         "libs/common/tracing/otel.py",
-        "                remote_parent_sampled=self._by_ratio,\n",
+        "                remote_parent_sampled=by_ratio,\n",
         "",
         (f"{_TRACING}::test_a_caller_may_ask_for_less_and_never_for_more",),
     ),
     Mutant(
-        "processes trace different requests",
+        "a request's first span is in a trace of its own",
         "libs/common/tracing/otel.py",
-        "is_sampled = decided is Decision.RECORD_AND_SAMPLE",
-        "is_sampled = True",
-        (f"{_TRACING}::test_every_process_decides_alike_which_requests_are_traced",),
+        "self._ids.planned = ids = _ids_of(request_id)",
+        "ids = _ids_of(request_id)",
+        (f"{_TRACING}::test_who_only_knows_a_requests_id_adds_to_its_trace",),
     ),
     Mutant(
         "an idle reader's renewal is told as a loss",

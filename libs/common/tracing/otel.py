@@ -12,7 +12,7 @@ from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision, ParentBased, TraceIdRatioBased
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRatioBased
 from opentelemetry.trace import (
     Link,
     NonRecordingSpan,
@@ -63,12 +63,12 @@ class OtelTracer:
     def __init__(self, process: str, url: str, ratio: float) -> None:
         """`ratio`: of traces. A caller's trace may ask for less, never for more."""
         self._ids = _Ids()
-        self._by_ratio = TraceIdRatioBased(ratio)
+        by_ratio = TraceIdRatioBased(ratio)
         self.provider = TracerProvider(
             resource=Resource.create({SERVICE_NAME: f"reqrun-{process}"}),
             sampler=ParentBased(
-                self._by_ratio,
-                remote_parent_sampled=self._by_ratio,
+                by_ratio,
+                remote_parent_sampled=by_ratio,
                 remote_parent_not_sampled=ALWAYS_OFF,
             ),
             id_generator=self._ids,
@@ -94,7 +94,7 @@ class OtelTracer:
         links = [Link(called)] if called.is_valid else []
         self._ids.planned = ids = _ids_of(request_id)
         span = self._tracer.start_span(name, Context(), links=links)
-        origin.add_link(self._context(ids))
+        origin.add_link(_context(ids))
         with _entered(span) as entered:
             entered.note(request_id=request_id)
             yield entered
@@ -102,7 +102,7 @@ class OtelTracer:
     @contextmanager
     def of_request(self, name: str, request_id: str) -> Iterator[OtelSpan]:
         """See Tracer."""
-        with _entered(self._tracer.start_span(name, self._parent(request_id))) as span:
+        with _entered(self._tracer.start_span(name, _parent(request_id))) as span:
             span.note(request_id=request_id)
             yield span
 
@@ -116,7 +116,7 @@ class OtelTracer:
         """See Tracer."""
         return _Ended(
             self._tracer.start_span(
-                name, self._parent(request_id), start_time=int(began_at * 1_000_000_000)
+                name, _parent(request_id), start_time=int(began_at * 1_000_000_000)
             ),
             request_id,
         )
@@ -126,17 +126,6 @@ class OtelTracer:
         carrier: dict[str, str] = {}
         self._propagator.inject(carrier)
         return carrier.get("traceparent")
-
-    def _parent(self, request_id: str) -> Context:
-        parent = NonRecordingSpan(self._context(_ids_of(request_id)))
-        return trace.set_span_in_context(parent, Context())
-
-    def _context(self, ids: tuple[int, int]) -> SpanContext:
-        """Of the request's first span; every process decides alike whether it is sampled."""
-        decided = self._by_ratio.should_sample(None, ids[0], "").decision
-        is_sampled = decided is Decision.RECORD_AND_SAMPLE
-        flags = TraceFlags(TraceFlags.SAMPLED if is_sampled else TraceFlags.DEFAULT)
-        return SpanContext(*ids, is_remote=True, trace_flags=flags)
 
 
 class _Ended(OtelSpan):
@@ -169,6 +158,16 @@ def _ids_of(request_id: str) -> tuple[int, int]:
     """Trace and first span of a request: 16 and 8 bytes of a digest."""
     digest = hashlib.sha256(b"reqrun trace " + request_id.encode()).digest()
     return int.from_bytes(digest[:16]), int.from_bytes(digest[16:24])
+
+
+def _parent(request_id: str) -> Context:
+    parent = NonRecordingSpan(_context(_ids_of(request_id)))
+    return trace.set_span_in_context(parent, Context())
+
+
+def _context(ids: tuple[int, int]) -> SpanContext:
+    """Of the request's first span. The ratio decides by the trace's id, everywhere alike."""
+    return SpanContext(*ids, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
 
 
 @contextmanager
