@@ -20,7 +20,7 @@ from libs.common.metrics import LATENCY_BUCKETS
 from libs.ledger import expire, orphans, rehint
 from libs.ledger.accept import Hint
 from libs.ledger.claim import LEASE
-from libs.ledger.connection import LEDGER_TROUBLE, LedgerAway
+from libs.ledger.connection import LedgerAway
 from libs.ledger.hints import to_messages
 from libs.ledger.release import PER_PROJECT
 from services.executor.ports import DispatcherPorts
@@ -80,7 +80,7 @@ async def dispatch(ports: DispatcherPorts, came_back: asyncio.Event, stop: async
                 came_back.clear()
                 await _hint_all_again(ports, came_back)
             has_more = await run_pass(ports, contact)
-        except LEDGER_TROUBLE:
+        except LedgerAway:
             contact.lost()
             log.warning(LEDGER_AWAY)
             has_more = False
@@ -89,11 +89,19 @@ async def dispatch(ports: DispatcherPorts, came_back: asyncio.Event, stop: async
 
 
 async def _hint_all_again(ports: DispatcherPorts, came_back: asyncio.Event) -> None:
+    """What fails is tried again with the next pass, and keeps none from its work.
+
+    No sign that contact is lost: this may only have been too much at once. The pass behind it asks.
+    """
     try:
         await ports.ledger.make_all_due()
-    except LEDGER_TROUBLE:
+    except LedgerAway:
         came_back.set()
-        raise
+        log.warning(LEDGER_AWAY)
+    except Exception:
+        came_back.set()
+        FAILED.inc()
+        log.exception(STEP_FAILED)
 
 
 async def run_pass(ports: DispatcherPorts, contact: Contact) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from libs.ledger.claim import LEASE
-from libs.ledger.connection import LedgerAway
+from libs.ledger.connection import LedgerAway, LedgerFailed
 from services.executor.ports import DispatcherPorts
 from services.executor.use_cases import dispatch, leases
 from services.executor.use_cases.dispatch import Contact, run_pass
@@ -23,6 +23,7 @@ class World:
         self.done: list[str] = []
         self.seconds = 0.0
         self.is_away = False
+        self.refuses: dict[str, Exception] = {}
         self.stop = asyncio.Event()
 
     def __getattr__(self, verb: str) -> Any:
@@ -32,6 +33,8 @@ class World:
         async def note() -> list[Any]:
             if self.is_away:
                 raise LedgerAway
+            if verb in self.refuses:
+                raise self.refuses[verb]
             self.done.append(verb)
             return []
 
@@ -126,6 +129,31 @@ async def test_every_hint_is_looked_at_again_as_soon_as_the_ledger_is_back(
     await dispatch.dispatch(world.ports, asyncio.Event(), world.stop)
 
     assert world.done[0] == "make_all_due"
+
+
+@pytest.mark.parametrize("error", [LedgerAway(), LedgerFailed(), RuntimeError()], ids=repr)
+async def test_where_not_every_hint_can_be_looked_at_again_all_else_goes_on_and_it_is_tried_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """What does not fit into a statement's time must not stop slots, leases and deadlines."""
+    world.refuses["make_all_due"] = error
+    passes = 0
+
+    async def pass_time(stop: asyncio.Event, _: float) -> bool:
+        nonlocal passes
+        passes += 1
+        world.seconds += LEASE_SECONDS
+        if passes == 3:
+            world.refuses.clear()
+        if passes == 4:
+            stop.set()
+        return stop.is_set()
+
+    monkeypatch.setattr(dispatch, "runtime", SimpleNamespace(sleep=pass_time))
+    await dispatch.dispatch(world.ports, asyncio.Event(), world.stop)
+
+    without_orphans = [step for step in STEPS if step != "close_orphans"]
+    assert world.done == [*without_orphans, *without_orphans, *STEPS, "make_all_due", *STEPS]
 
 
 def test_a_lease_outlives_two_renewals_that_fail() -> None:
