@@ -5,16 +5,26 @@ because names change (security page of the documentation, "Outgoing calls").
 """
 
 from collections.abc import Collection
+from datetime import timedelta
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from services.accounts.domain.errors import InvalidBaseUrl, InvalidProviderKey
+from services.accounts.domain.throttles import Bound
 
 LONGEST_URL: Final = 500  # characters
 LONGEST_KEY: Final = 1_000
 _LONG_ENOUGH_TO_SHOW_SOME: Final = 16
 _SHOWN_START: Final = 3
 _SHOWN_END: Final = 4
+
+
+def tests_of(account_id: str) -> list[Bound]:
+    """How often an account may have its connections tested.
+
+    A test takes as long as the provider likes, and tells of any public host which ports are open.
+    """
+    return [Bound(f"test.{account_id}", 30, timedelta(hours=1))]
 
 
 def check_base_url(text: str, open_hosts: Collection[str] = ()) -> str:

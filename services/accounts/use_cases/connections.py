@@ -17,6 +17,7 @@ from services.accounts.domain.connections import (
     check_base_url,
     check_provider_key,
     provider_key_hint,
+    tests_of,
 )
 from services.accounts.domain.errors import NoProviderConnection, ProjectNotFound
 from services.accounts.models import Project, ProviderConnection
@@ -25,7 +26,7 @@ from services.accounts.repositories.audit import AuditRepository
 from services.accounts.repositories.connections import ConnectionRepository
 from services.accounts.repositories.data_keys import DataKeyRepository
 from services.accounts.repositories.projects import ProjectRepository
-from services.accounts.use_cases import data_keys
+from services.accounts.use_cases import data_keys, tries
 
 
 class NewConnection(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,13 +94,14 @@ async def remove(ports: Ports, project_id: str, *, actor: Actor) -> None:
 async def test(ports: Ports, project_id: str, *, actor: Actor) -> TestConnectionAnswer:
     """Whether the project's provider takes its key, as an executor finds it now.
 
-    Raises ProjectNotFound, NoProviderConnection, ExecutionPlaneAway.
+    Raises ProjectNotFound, NoProviderConnection, TooManyTries, ExecutionPlaneAway.
     """
     async with ports.db.transaction() as tx:
         project = await ProjectRepository(tx).get(project_id)
         connection = await ConnectionRepository(tx).find(project_id)
     if connection is None:
         raise NoProviderConnection("This project has no provider connection yet.")
+    await tries.take(ports, tests_of(project.account_id))
     question = TestConnectionQuestion(project_id=project.id, connection=_sealed(connection))
     tested = await ports.executors.test(question)
     async with ports.db.transaction() as tx:

@@ -14,6 +14,7 @@ from libs.common.contracts.executor import (
     ModelsAnswer,
     models_path,
 )
+from libs.common.errors import AppError
 from libs.common.tokens import ServiceTokens
 from services.gateway.domain.errors import ModelsAway, NoProviderConnection
 
@@ -23,6 +24,9 @@ MODELS_NOT_TOLD: Final = "models_not_told"
 
 TIMEOUT_SECONDS: Final = 12.0
 """A little longer than the executor gives the provider."""
+_POOL_SECONDS: Final = 1.0
+_TIMEOUT: Final = httpx2.Timeout(TIMEOUT_SECONDS, pool=_POOL_SECONDS)
+"""Where too many wait for slow providers, the others hear so soon."""
 
 _read: Final = msgspec.json.Decoder(ModelsAnswer).decode
 
@@ -44,9 +48,25 @@ class HttpModels:
     def __init__(self, client: httpx2.AsyncClient, tokens: ServiceTokens) -> None:
         """`client`: with executors' internal address as its base URL."""
         self._client, self._tokens = client, tokens
+        self._asking: dict[tuple[str, str], asyncio.Task[msgspec.Raw | AppError]] = {}
 
     async def list_models(self, project_id: str, mode: str) -> msgspec.Raw:
-        """See Models."""
+        """See Models. Who asks while a project's answer is awaited gets that one.
+
+        So a provider that does not answer holds one connection to executors, and not all of them.
+        """
+        about = project_id, mode
+        task = self._asking.get(about)
+        if task is None:
+            task = self._asking[about] = asyncio.create_task(self._ask(project_id, mode))
+            task.add_done_callback(lambda _: self._asking.pop(about, None))
+        answer = await asyncio.shield(task)  # it is the others' too
+        if isinstance(answer, AppError):
+            raise answer
+        return answer
+
+    async def _ask(self, project_id: str, mode: str) -> msgspec.Raw | AppError:
+        """Answers an error instead of raising it: perhaps nobody is left to pick it up."""
         headers = {"authorization": f"Bearer {self._tokens.issue(AUDIENCE)}"}
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
@@ -54,15 +74,15 @@ class HttpModels:
                     models_path(project_id),
                     params={"mode": mode},
                     headers=headers,
-                    timeout=TIMEOUT_SECONDS,
+                    timeout=_TIMEOUT,
                 )
             if _has_no_provider(response):
-                raise NoProviderConnection
+                return NoProviderConnection()
             response.raise_for_status()
             return _read(response.content).models
         except (httpx2.HTTPError, TimeoutError, msgspec.DecodeError, UnicodeDecodeError) as error:
             log.warning(MODELS_NOT_TOLD, project_id=project_id, exc_info=error)
-            raise ModelsAway from None
+            return ModelsAway()
 
 
 def _has_no_provider(response: httpx2.Response) -> bool:

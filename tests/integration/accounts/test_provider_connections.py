@@ -1,19 +1,29 @@
 """Provider keys: written by accounts, read by executors only."""
 
+from datetime import timedelta
+
+import msgspec
 import pytest
 
 from libs.common.contracts.accounts import SealedConnection, provider_key_context
+from libs.common.contracts.executor import TestConnectionAnswer, TestConnectionQuestion
 from libs.common.contracts.plans import PlanName
 from libs.common.crypto import SealBroken, SealingKey, SealingKeyring
 from libs.common.settings import Secret
 from services.accounts.domain.audit import OPERATOR
-from services.accounts.domain.errors import InvalidBaseUrl, InvalidProviderKey, ProjectNotFound
+from services.accounts.domain.errors import (
+    InvalidBaseUrl,
+    InvalidProviderKey,
+    ProjectNotFound,
+    TooManyTries,
+)
 from services.accounts.domain.keys import NewKey
 from services.accounts.models import Project
 from services.accounts.ports import Ports
 from services.accounts.settings import Settings
 from services.accounts.use_cases import accounts, connections, keys, projects
 from services.accounts.use_cases.connections import NewConnection
+from tests.support.frozen_clock import FrozenClock
 
 PROVIDER_KEY = "sk-proj-0123456789abcdefWXYZ"
 BASE_URL = "https://api.openai.com/v1"
@@ -119,3 +129,37 @@ async def test_every_change_of_access_is_audited(ports: Ports, project: Project)
         ("account.created", project.account_id, "operator"),
     ]
     assert {event.at for event in seen.events} == {ports.clock.now()}
+
+
+class Executors:
+    """Notes what is asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def test(self, _: TestConnectionQuestion) -> TestConnectionAnswer:
+        self.asked += 1
+        return TestConnectionAnswer(is_good=True, code="good", message="", models=1, took=0.1)
+
+
+async def test_an_account_has_its_connections_tested_thirty_times_an_hour_at_most(
+    ports: Ports, project: Project, clock: FrozenClock
+) -> None:
+    executors = Executors()
+    ports = msgspec.structs.replace(ports, executors=executors)
+    second = await projects.create(ports, project.account_id, "Second", actor=OPERATOR)
+    for one in (project, second):
+        await put(ports, one.id)
+    for number in range(30):
+        await connections.test(ports, (project, second)[number % 2].id, actor=OPERATOR)
+
+    with pytest.raises(TooManyTries):
+        await connections.test(ports, project.id, actor=OPERATOR)
+    assert executors.asked == 30
+
+    other = await accounts.create(ports, "Other", PlanName.OPERATOR, actor=OPERATOR)
+    another = await projects.create(ports, other.id, "Chat", actor=OPERATOR)
+    await put(ports, another.id)
+    await connections.test(ports, another.id, actor=OPERATOR)
+    clock.advance(timedelta(hours=1))
+    await connections.test(ports, project.id, actor=OPERATOR)
