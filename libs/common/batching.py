@@ -22,6 +22,7 @@ from libs.common.metrics import BATCH_BUCKETS
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+_Waiting = tuple[Item, asyncio.Future[Answer]]
 
 BATCH_SIZE: Final = Histogram(
     "reqrun_batch_size_items", "Items a batch", ["batch"], buckets=BATCH_BUCKETS
@@ -31,11 +32,13 @@ BATCH_SIZE: Final = Histogram(
 class Scales(msgspec.Struct, Generic[Item], frozen=True):
     """How heavy an item is, in bytes, and what all heavy ones of a batch may weigh.
 
-    Heavy is more than the part of `most` that each item of a full batch would have.
+    Heavy is more than the part of `most` that each item of a full batch would have. `queue`: what
+    may wait in all; None where nothing is won by turning away who holds its item anyway.
     """
 
     weigh: Callable[[Item], int]
     most: int
+    queue: int | None = None
 
 
 class Batch(Generic[Item, Answer]):
@@ -58,23 +61,28 @@ class Batch(Generic[Item, Answer]):
     ) -> None:
         self._run, self._limit, self._queue_limit = run, limit, queue_limit
         self._scales: Scales[Item] | None = None
-        self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
+        # Heavy ones stand in a line of their own, so that nobody has to walk past them.
+        self._light: deque[_Waiting[Item, Answer]] = deque()
+        self._heavy: deque[_Waiting[Item, Answer]] = deque()
+        self._heavy_bytes = 0
         self._workers = self._idle = workers
         self._tasks: set[asyncio.Task[None]] = set()
         self._sizes = BATCH_SIZE.labels(name)
 
     def weighing(self, scales: Scales[Item]) -> Self:
-        """The same, for items that may be heavy. Light ones go ahead of heavy ones that wait."""
+        """The same, for items that may be heavy. Light ones do not wait for those that wait."""
         self._scales = scales
         return self
 
     async def __call__(self, item: Item) -> Answer:
         """The item's result. Raises what `run` raised for it, or Unavailable when too many wait."""
-        if len(self._waiting) >= self._queue_limit:
+        heaviness = self._heaviness(item)
+        if not self._has_room(heaviness):
             raise Unavailable("Too many requests are waiting here. Try again in a second.")
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
-        if self._needs_worker(item):
+        (self._heavy if heaviness else self._light).append((item, future))
+        self._heavy_bytes += heaviness
+        if self._needs_worker(is_heavy=heaviness > 0):
             self._idle -= 1
             task = asyncio.create_task(self._work())
             self._tasks.add(task)
@@ -86,7 +94,16 @@ class Batch(Generic[Item, Answer]):
         while self._tasks:
             await asyncio.wait(set(self._tasks))
 
-    def _needs_worker(self, newest: Item) -> bool:
+    def _has_room(self, heaviness: int) -> bool:
+        if self._count_waiting() >= self._queue_limit:
+            return False
+        most = self._scales.queue if self._scales else None
+        return most is None or not heaviness or self._heavy_bytes + heaviness <= most
+
+    def _count_waiting(self) -> int:
+        return len(self._light) + len(self._heavy)
+
+    def _needs_worker(self, *, is_heavy: bool) -> bool:
         """One works as soon as anything waits; more only where whole batches do, or a heavy item.
 
         Two that share what one could carry cost a fifth more for the same work (bench/README.md).
@@ -94,11 +111,11 @@ class Batch(Generic[Item, Answer]):
         if not self._idle:
             return False
         is_first = self._idle == self._workers
-        return is_first or len(self._waiting) >= self._limit or self._heaviness(newest) > 0
+        return is_first or self._count_waiting() >= self._limit or is_heavy
 
     async def _work(self) -> None:
         try:
-            while self._waiting:
+            while self._count_waiting():
                 batch = self._take()
                 if batch:
                     await self._settle(batch)
@@ -107,23 +124,30 @@ class Batch(Generic[Item, Answer]):
         finally:
             self._idle += 1
 
-    def _take(self) -> list[tuple[Item, asyncio.Future[Answer]]]:
+    def _take(self) -> list[_Waiting[Item, Answer]]:
         """The next items; one whose caller was cancelled before it was begun is not begun."""
-        batch: list[tuple[Item, asyncio.Future[Answer]]] = []
-        postponed: list[tuple[Item, asyncio.Future[Answer]]] = []
-        weight = 0
-        while self._waiting and len(batch) < self._limit:
-            item, future = self._waiting.popleft()
-            if future.done():
-                continue
-            heaviness = self._heaviness(item)
-            if weight and heaviness and weight + heaviness > self._scales.most:  # type: ignore[union-attr]  # there is some
-                postponed.append((item, future))
-                continue
-            weight += heaviness
-            batch.append((item, future))
-        self._waiting.extendleft(reversed(postponed))
+        batch = self._take_heavy()
+        while self._light and len(batch) < self._limit:
+            item, future = self._light.popleft()
+            if not future.done():
+                batch.append((item, future))
         self._sizes.observe(len(batch))
+        return batch
+
+    def _take_heavy(self) -> list[_Waiting[Item, Answer]]:
+        """Those that fit, and one at least. Light ones have room beside them, as each is large."""
+        batch: list[_Waiting[Item, Answer]] = []
+        weight = 0
+        while self._heavy and self._scales:
+            item, future = self._heavy[0]
+            heaviness = 0 if future.done() else self._heaviness(item)
+            if batch and weight + heaviness > self._scales.most:
+                break
+            self._heavy.popleft()
+            self._heavy_bytes -= self._heaviness(item)
+            if heaviness:
+                weight += heaviness
+                batch.append((item, future))
         return batch
 
     def _heaviness(self, item: Item) -> int:
@@ -133,7 +157,7 @@ class Batch(Generic[Item, Answer]):
         weight = self._scales.weigh(item)
         return weight if weight * self._limit > self._scales.most else 0
 
-    async def _settle(self, batch: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
+    async def _settle(self, batch: list[_Waiting[Item, Answer]]) -> None:
         try:
             answers = await self._run([item for item, _ in batch])
         except Exception as error:  # noqa: BLE001  # it belongs to the callers

@@ -75,6 +75,10 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     idempotency: Idempotency | None = None
     retried_from: str | None = None
 
+    def weigh(self) -> int:
+        """Bytes of what may be large."""
+        return len(self.body)
+
 
 class Hint(msgspec.Struct, frozen=True):
     """A request that holds a slot and should be claimed now. `is_first`: before others' rest."""

@@ -61,6 +61,7 @@ WORK_TIMEOUT: Final = timedelta(seconds=5)
 
 # What one statement may carry: a hundred megabytes a second are written, of which it may take less.
 ACCEPT_BYTES: Final = 8 * 1024 * 1024
+ACCEPT_QUEUE_BYTES: Final = 16 * ACCEPT_BYTES
 FINISH_BYTES: Final = 16 * 1024 * 1024
 
 
@@ -75,7 +76,7 @@ class GatewayLedger:
         self._accept: Batch[Submission, Verdict] = Batch(
             partial(self.database.run_batch, work=accept.accept), name="accept", workers=2
         )
-        self._accept.weighing(Scales(lambda submission: len(submission.body), ACCEPT_BYTES))
+        self._accept.weighing(Scales(Submission.weigh, ACCEPT_BYTES, ACCEPT_QUEUE_BYTES))
         self._look: Batch[Question, Standing | None] = Batch(
             self._look_at_all, name="look", workers=2
         )

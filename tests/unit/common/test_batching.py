@@ -155,7 +155,7 @@ async def test_heavy_items_go_a_few_at_a_time_and_light_ones_do_not_wait_for_the
     runs.gate.set()
     await asyncio.gather(*callers)
 
-    assert runs.batches == [[0], [600, 1, 300, 2, 3], [500], [2_000]]
+    assert runs.batches == [[0], [600, 300, 1, 2, 3], [500], [2_000]]
 
 
 async def test_a_heavy_item_does_not_wait_for_a_batch_that_is_under_way() -> None:
@@ -186,3 +186,43 @@ async def test_heavy_items_whose_callers_left_are_not_begun() -> None:
     await asyncio.gather(*callers, return_exceptions=True)
 
     assert runs.batches == [[0], [900], [700]]
+
+
+async def test_heavy_items_that_wait_have_a_bound_in_bytes_and_light_ones_another() -> None:
+    runs = Runs()
+    runs.gate.clear()
+    scales: Scales[int] = Scales(lambda item: item, most=1_000, queue=2_000)
+    batch = Batch(runs, name="test", limit=10).weighing(scales)
+    callers = [asyncio.create_task(batch(0))]
+    await runs.started.wait()
+    callers += [asyncio.create_task(batch(item)) for item in (900, 800)]
+    await asyncio.sleep(0)
+
+    with pytest.raises(Unavailable):
+        await batch(400)
+    callers += [asyncio.create_task(batch(item)) for item in (300, 1)]
+    await asyncio.sleep(0)
+    runs.gate.set()
+    await asyncio.gather(*callers)
+    assert await batch(2_000) == 20_000
+
+
+async def test_what_waits_is_not_weighed_again_for_each_batch() -> None:
+    runs = Runs()
+    runs.gate.clear()
+    weighed: list[int] = []
+
+    def weigh(item: int) -> int:
+        weighed.append(item)
+        return item
+
+    scales: Scales[int] = Scales(weigh, most=1_000)
+    batch = Batch(runs, name="test", limit=10).weighing(scales)
+    callers = [asyncio.create_task(batch(0))]
+    await runs.started.wait()
+    callers += [asyncio.create_task(batch(900)) for _ in range(300)]
+    await asyncio.sleep(0)
+    runs.gate.set()
+    await asyncio.gather(*callers)
+
+    assert len(weighed) < 5 * len(callers)
