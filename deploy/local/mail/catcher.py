@@ -6,7 +6,12 @@ from typing import Final
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from deploy.local.mail.store import Store
+from libs.common import logs
 from libs.common.runtime import Loop
+
+log = logs.get(__name__)
+
+MAIL_NOT_KEPT: Final = "mail_not_kept"
 
 LARGEST: Final = 1024 * 1024
 """Bytes of one mail."""
@@ -19,9 +24,13 @@ class _Catch:
         self._store = store
 
     async def handle_DATA(self, _: SMTP, __: Session, envelope: Envelope) -> str:  # noqa: N802  # aiosmtpd's name
-        """Answer only when it is on disk."""
+        """Answer only when it is on disk; where it cannot be, it may come again (RFC 5321)."""
         content = envelope.content if isinstance(envelope.content, bytes) else b""
-        await asyncio.to_thread(self._store.add, content, envelope.rcpt_tos)
+        try:
+            await asyncio.to_thread(self._store.add, content, envelope.rcpt_tos)
+        except Exception:  # left to the library, this would be a refusal for good
+            log.exception(MAIL_NOT_KEPT)
+            return "451 Not kept. Try again later"
         return "250 Kept"
 
 

@@ -13,7 +13,9 @@ import msgspec
 from libs.common.ids import ALPHABET, LENGTH, is_id, new_id
 
 KEPT: Final = 500
+UNREADABLE: Final = "(cannot be read)"
 _SUFFIX: Final = ".eml"
+_RECIPIENT: Final = b"Delivered-To: "
 _TIME_CHARACTERS: Final = 10
 
 
@@ -40,7 +42,7 @@ class Store:
     def add(self, content: bytes, recipients: Sequence[str]) -> None:
         """One for each recipient; the oldest make room."""
         for recipient in recipients:
-            self._write(new_id("mail"), b"Delivered-To: " + recipient.encode() + b"\r\n" + content)
+            self._write(new_id("mail"), _RECIPIENT + recipient.encode() + b"\r\n" + content)
         for old in self._files()[: -self._kept]:
             old.unlink(missing_ok=True)
 
@@ -59,30 +61,64 @@ class Store:
     def _write(self, mail_id: str, content: bytes) -> None:
         """All at once: nobody reads half a mail."""
         hidden = self._folder / f".{mail_id}"
-        hidden.touch(mode=0o600)
-        hidden.write_bytes(content)
-        hidden.rename(self._folder / f"{mail_id}{_SUFFIX}")
+        try:
+            hidden.touch(mode=0o600)
+            hidden.write_bytes(content)
+            hidden.rename(self._folder / f"{mail_id}{_SUFFIX}")
+        finally:
+            hidden.unlink(missing_ok=True)  # what did not fit
 
     def _read(self, mail_id: str) -> Mail | None:
         try:
             content = (self._folder / f"{mail_id}{_SUFFIX}").read_bytes()
         except FileNotFoundError:  # it made room meanwhile
             return None
-        message = email.message_from_bytes(content, policy=default)
-        return Mail(
-            id=mail_id,
-            at=_moment(mail_id),
-            recipient=str(message["Delivered-To"]),
-            sender=str(message["From"] or ""),
-            subject=str(message["Subject"] or ""),
-            text=_part(message, "plain"),
-            html=_part(message, "html"),
-        )
+        try:
+            return _parsed(mail_id, content)
+        except Exception:  # noqa: BLE001  # the parser has many; the other mails are still shown
+            return _unread(mail_id, content)
+
+
+def _parsed(mail_id: str, content: bytes) -> Mail:
+    message = email.message_from_bytes(content, policy=default)
+    return Mail(
+        id=mail_id,
+        at=_moment(mail_id),
+        recipient=_recipient(content),
+        sender=_shown(message["From"] or ""),
+        subject=_shown(message["Subject"] or ""),
+        text=_part(message, "plain"),
+        html=_part(message, "html"),
+    )
+
+
+def _unread(mail_id: str, content: bytes) -> Mail:
+    """One that is no mail to the parser, as it came."""
+    return Mail(
+        id=mail_id,
+        at=_moment(mail_id),
+        recipient=_recipient(content),
+        sender="",
+        subject=UNREADABLE,
+        text=content.decode(errors="replace"),
+        html="",
+    )
+
+
+def _recipient(content: bytes) -> str:
+    """What `_write` put in front."""
+    line, _, _ = content.partition(b"\r\n")
+    return line.removeprefix(_RECIPIENT).decode(errors="replace")
 
 
 def _part(message: EmailMessage, kind: str) -> str:
     part = message.get_body((kind,))
-    return "" if part is None else str(part.get_content())
+    return "" if part is None else _shown(part.get_content())
+
+
+def _shown(text: object) -> str:
+    """Half a surrogate pair, which UTF-7 and others may bring, cannot be written anywhere."""
+    return str(text).encode(errors="replace").decode()
 
 
 def _moment(mail_id: str) -> datetime:

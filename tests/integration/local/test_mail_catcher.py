@@ -1,6 +1,8 @@
 """The mail catcher of the local stack, as a process: what is sent there can be read there."""
 
+import asyncio
 import os
+import smtplib
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -8,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import msgspec
 import pytest
 
 from deploy.local.mail.store import Store
@@ -131,6 +134,49 @@ async def test_pages_answer_to_this_machines_name_only(catcher: Catcher) -> None
     assert (await catcher.get("/mails/../../etc/passwd")).status_code == 404
     assert (await catcher.get("/mails/mail_unknown")).status_code == 404
     assert (await catcher.get("/style.css")).headers["content-type"].startswith("text/css")
+
+
+ODD = {
+    "an unknown charset": b"Subject: 1\r\nContent-Type: text/plain; charset=klingon\r\n\r\nqapla",
+    "a sender that ends early": b"From: a@\r\nSubject: 2\r\n\r\nHello",
+    "half a surrogate pair": b"Content-Type: text/plain; charset=utf-7\r\n\r\n+2AA-",
+    "bytes": bytes(range(256)),
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("content", ODD.values(), ids=ODD.keys())
+def test_a_mail_that_cannot_be_read_hides_no_other(tmp_path: Path, content: bytes) -> None:
+    store = Store(tmp_path / "mails")
+    store.add(b"Subject: before\r\n\r\nHello", ["ada@example.org"])
+    store.add(content, ["bob@example.org"])
+    store.add(b"Subject: after\r\n\r\nHello", ["ada@example.org"])
+
+    mails = store.newest()
+
+    assert sorted(mail.recipient for mail in mails) == ["ada@example.org"] * 2 + ["bob@example.org"]
+    assert {mail.subject for mail in mails} >= {"after", "before"}
+    assert msgspec.json.encode(mails)
+
+
+async def test_a_mail_that_cannot_be_kept_may_be_sent_again(
+    catcher: Catcher, tmp_path: Path
+) -> None:
+    await catcher.start()
+    (tmp_path / "mails").rename(tmp_path / "elsewhere")
+
+    with pytest.raises(smtplib.SMTPDataError) as refused:
+        await asyncio.to_thread(_hand_over, catcher.smtp)
+    (tmp_path / "elsewhere").rename(tmp_path / "mails")
+    await asyncio.to_thread(_hand_over, catcher.smtp)
+
+    assert refused.value.smtp_code == 451
+    assert [mail["recipient"] for mail in await catcher.mails()] == ["ada@example.org"]
+
+
+def _hand_over(port: int) -> None:
+    with smtplib.SMTP("127.0.0.1", port) as relay:
+        relay.sendmail("reqrun@a.example", ["ada@example.org"], b"Subject: x\r\n\r\nHello")
 
 
 def test_the_newest_are_kept_and_nobody_else_may_read_them(tmp_path: Path) -> None:
