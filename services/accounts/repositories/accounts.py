@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.accounts.domain.errors import AccountLeaving, AccountNotFound
@@ -48,14 +48,17 @@ class AccountRepository:
             raise AccountLeaving("This account is about to be deleted: nothing new fits into it.")
         return found
 
-    async def find_due(self, now: datetime, *, limit: int) -> list[str]:
-        """Whose deletion is due, the longest first."""
+    async def find_due(self, now: datetime, after: Account | None, *, limit: int) -> list[Account]:
+        """Whose deletion is due, the longest first; on from behind `after`."""
+        place = tuple_(Account.leaves_at, Account.id)
         query = (
-            select(Account.id)
+            select(Account)
             .where(Account.leaves_at <= now, Account.erased_at.is_(None))
-            .order_by(Account.leaves_at)
+            .order_by(Account.leaves_at, Account.id)
             .limit(limit)
         )
+        if after is not None:
+            query = query.where(place > tuple_(after.leaves_at, after.id))
         return list(await self._tx.scalars(query))
 
     async def find_by_name(self, name: str) -> Account | None:

@@ -37,7 +37,7 @@ GRACE: Final = timedelta(days=7)
 BACKUPS_OF_KEYS: Final = timedelta(days=7)
 """How long the dumps of `data_keys` are kept at the most (docs/operations.md)."""
 
-_ACCOUNTS: Final = 20  # a round
+_ACCOUNTS: Final = 20  # a page
 _ENTRIES: Final = 500  # a transaction
 
 
@@ -88,15 +88,25 @@ async def undo(ports: Ports, person_id: str, *, actor: Actor) -> None:
 
 async def carry_out_due(ports: Ports) -> int:
     """Erase the accounts whose time has come; how many. One that fails keeps no other waiting."""
-    async with ports.db.transaction() as tx:
-        due = await AccountRepository(tx).find_due(ports.clock.now(), limit=_ACCOUNTS)
-    erased = 0
-    for account_id in due:
-        try:
-            erased += await _carry_out(ports, account_id)
-        except Exception:  # it is tried again in a minute, from where it stopped
-            log.exception(ERASURE_FAILED, account_id=account_id)
+    now, erased, last = ports.clock.now(), 0, None
+    while due := await _find_due(ports, now, last):
+        for account in due:
+            erased += await _try_to_carry_out(ports, account.id)
+        last = due[-1]
     return erased
+
+
+async def _find_due(ports: Ports, now: datetime, after: Account | None) -> list[Account]:
+    async with ports.db.transaction() as tx:
+        return await AccountRepository(tx).find_due(now, after, limit=_ACCOUNTS)
+
+
+async def _try_to_carry_out(ports: Ports, account_id: str) -> bool:
+    try:
+        return await _carry_out(ports, account_id)
+    except Exception:  # it is tried again in a minute, from where it stopped
+        log.exception(ERASURE_FAILED, account_id=account_id)
+        return False
 
 
 async def _carry_out(ports: Ports, account_id: str) -> bool:

@@ -365,6 +365,34 @@ async def test_one_account_that_fails_keeps_no_other_waiting(
     assert await deletion.carry_out_due(ports) == 1
 
 
+async def test_whole_pages_of_accounts_that_fail_keep_no_other_waiting(
+    life: Life, ports: Ports, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All due at the same moment, but for one that is due last."""
+    monkeypatch.setattr(deletion, "_ACCOUNTS", 2)
+    stuck = []
+    for number in range(5):
+        held = await customer(ports, f"stuck{number}@example.org", "Stuck")
+        made = await projects.create(ports, held.person.account_id, "Stuck", actor=SYSTEM)
+        stuck.append(made.id)
+        await deletion.start(ports, held.person.id, actor=SYSTEM)
+    clock.advance(timedelta(seconds=1))
+    await life.start()
+    clock.advance(DUE)
+    erase, tried = projects.erase, []
+
+    async def fail(ports: Ports, project_id: str, **how: Any) -> Project:
+        if project_id in stuck:
+            tried.append(project_id)
+            raise RuntimeError
+        return await erase(ports, project_id, **how)
+
+    monkeypatch.setattr(projects, "erase", fail)
+    assert await deletion.carry_out_due(ports) == 1
+    assert (await life.account()).erased_at is not None
+    assert sorted(tried) == sorted(stuck)
+
+
 async def test_every_table_with_something_of_a_person_is_emptied_of_it(
     life: Life, ports: Ports, clock: FrozenClock, accounts_address: str
 ) -> None:
