@@ -6,7 +6,7 @@ LOCK := .venv/bin/uv pip compile pyproject.toml --quiet --universal --python-ver
 MINUTES := 30
 
 .DEFAULT_GOAL := help
-.PHONY: help up down reset status logs test chaos mutants check fmt bench scale soak lock metrics
+.PHONY: help up down reset status logs test chaos mutants check fmt bench scale soak manifests lock metrics
 
 help: ## Show this
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -53,6 +53,7 @@ check: ## Everything that needs no server: style, types, imports, architecture, 
 	@.venv/bin/mypy
 	@PYTHONPATH=clients/python .venv/bin/lint-imports
 	@$(PYTHON) -m pytest -q tests/architecture
+	@$(PYTHON) -m deploy.checks.manifests
 	@$(PYTHON) -m deploy.checks.leaks
 	@$(PYTHON) -m deploy.checks.advisories requirements.lock requirements-dev.lock
 
@@ -76,6 +77,10 @@ soak: ## Load it for MINUTES (30) and look for what grows
 metrics: ## Write docs/metrics.md, the dashboards and the alert rules for Kubernetes anew
 	$(BOOTSTRAP)
 	@$(PYTHON) -m deploy.grafana
+
+manifests: ## Render compose file and overlays; hold them to API schemas, our rules and the settings
+	$(BOOTSTRAP)
+	@$(PYTHON) -m deploy.checks.manifests
 
 lock: ## Compile both locks anew from pyproject.toml
 	$(BOOTSTRAP)

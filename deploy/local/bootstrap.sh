@@ -1,7 +1,7 @@
 #!/bin/sh
 # What must be there before any of our Python runs: the three servers' packages and the virtual
 # environment, made from the lock and nothing else. Quick and silent when all of it is there.
-# `bootstrap.sh tests` wants what only tests need on top: a browser, and promtool.
+# `bootstrap.sh tests` wants what only tests need on top: a browser, promtool, nginx.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -65,6 +65,7 @@ has redis-server || want redis-server
 if [ "${1:-}" = tests ]; then
     has chromium || has chromium-browser || has google-chrome || want chromium
     has promtool || want prometheus # its server is never started
+    has nginx || [ -x /usr/sbin/nginx ] || want nginx # the Ingress of deploy/k8s is tried on it
 fi
 [ -z "$missing" ] || install_packages
 

@@ -46,17 +46,23 @@ async def forget_asked(database: Database) -> AsyncIterator[list[str]]:
 
     Raises LedgerAway or LedgerFailed at its end where one could not: it stops no other.
     """
-    after, failure = _START, None
-    while page := await database.run(partial(_asked, after=after)):
-        for row in page:
-            try:
-                async for cancelled in _forget_project(database, row["project_id"]):
-                    yield cancelled
-            except LEDGER_TROUBLE as trouble:
-                failure = trouble
-        after = page[-1]["asked_at"], page[-1]["project_id"]
+    failure = None
+    async for project_id in _all_asked(database):
+        try:
+            async for cancelled in _forget_project(database, project_id):
+                yield cancelled
+        except LEDGER_TROUBLE as trouble:
+            failure = trouble
     if failure is not None:
         raise failure
+
+
+async def _all_asked(database: Database) -> AsyncIterator[str]:
+    after = _START
+    while page := await database.run(partial(_asked, after=after)):
+        for row in page:
+            yield row["project_id"]
+        after = page[-1]["asked_at"], page[-1]["project_id"]
 
 
 async def _forget_project(database: Database, project_id: str) -> AsyncIterator[list[str]]:

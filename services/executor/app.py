@@ -32,8 +32,9 @@ from libs.common.settings import Secret
 from libs.common.tokens import ServiceTokens, TokenVerifier
 from libs.common.web import health
 from libs.common.web.app import create, serve
+from libs.ledger.dispatcher_ledger import DispatcherLedger
 from libs.ledger.durability import once_durable
-from libs.ledger.ledger import DispatcherLedger, ExecutorLedger
+from libs.ledger.ledger import ExecutorLedger
 from libs.ledger.orphans import CrashBackoff
 from libs.ledger.roll_up import UNCOUNTED
 from services.executor import consumers

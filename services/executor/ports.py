@@ -12,7 +12,8 @@ from libs.common.clock import Clock
 from libs.common.content import DataKey
 from libs.common.contracts.accounts import SealedConnection
 from libs.common.contracts.gateway import Ended
-from libs.ledger.ledger import DispatcherLedger, ExecutorLedger
+from libs.ledger.dispatcher_ledger import DispatcherLedger
+from libs.ledger.ledger import ExecutorLedger
 from services.executor.domain.calls import Answer, CallFailure, ProviderConnection
 from services.executor.domain.projects import Standing
 

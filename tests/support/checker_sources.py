@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from libs.ledger.ledger import DispatcherLedger
+from libs.ledger.dispatcher_ledger import DispatcherLedger
 from libs.ledger.orphans import CrashBackoff
 from tests.support.checker import Attempt, Call, End, History, Stored
 from tests.support.client import CarefulClient

@@ -11,8 +11,9 @@ import msgspec
 from libs.common.ids import new_id
 from libs.ledger.accept import Accepted, Submission, accept
 from libs.ledger.claim import Claim
+from libs.ledger.dispatcher_ledger import DispatcherLedger
 from libs.ledger.finish import Finish, Finished
-from libs.ledger.ledger import DispatcherLedger, ExecutorLedger, GatewayLedger
+from libs.ledger.ledger import ExecutorLedger, GatewayLedger
 from libs.ledger.orphans import CrashBackoff
 from libs.ledger.states import Outcome, State
 

@@ -8,6 +8,7 @@ from litestar import Request, Response
 from litestar.exceptions import (
     ClientException,
     HTTPException,
+    InternalServerException,
     MethodNotAllowedException,
     NotFoundException,
 )
@@ -111,6 +112,8 @@ def translate(request: Request[Any, Any, Any], error: HTTPException) -> Exceptio
         return RouteNotFound("There is nothing at this path. See /openapi.json for what there is.")
     if isinstance(error, MethodNotAllowedException):
         return errors.MethodNotAllowed(f"{request.method} is not possible at this path.")
+    if isinstance(error, InternalServerException) and not request.is_connected:
+        return MalformedRequest("The connection ended before the body did.")
     if error.status_code == HTTP_413_REQUEST_ENTITY_TOO_LARGE:
         return errors.TooLarge("The body is larger than this path takes.")
     if isinstance(error, ClientException):

@@ -32,6 +32,13 @@ class LetterKind(StrEnum):
     SUPPORT_REPLY = "support_reply"
 
 
+TO_UNPROVEN: Final = frozenset(
+    {LetterKind.VERIFY, LetterKind.ADDRESS_KNOWN, LetterKind.RESET, LetterKind.SUPPORT_REPLY}
+)
+"""All that an address gets before it is proven to be theirs who signed up with it: nobody can make
+us write what they like to a stranger. How often is bounded (throttles), or the operator decides."""
+
+
 class Letter(msgspec.Struct, frozen=True):
     """A mail without its address."""
 

@@ -112,7 +112,8 @@ def _filter(form: Form, owned: list[Project]) -> Filter:
         try:
             if form[name]:
                 days[name] = datetime.strptime(form[name], "%Y-%m-%d").replace(tzinfo=UTC)
-        except ValueError:
+                days[name] + _DAY
+        except (ValueError, OverflowError):
             fields.add(name, "A day is written like 2026-11-23.")
     if form["group"] and form["group"] not in set(Group):
         fields.add("group", "Choose one of the list.")

@@ -30,7 +30,7 @@ def handler(desk: Desk) -> Any:
             return _to_log_in(request, more)
         told = _told(request, error)
         status = status_of(told)
-        shown = {"status": status, "text": str(told), "path": request.url.path}
+        shown = {"status": status, "text": str(told), "path": request.scope["path"]}
         text = rendering.of(desk.rendering, "error.html", {**shown, "contacts": desk.contacts})
         return rendering.html(text, status, more)
 

@@ -1,6 +1,5 @@
 """Requests: the live list with its filters, and the page of one with its timeline."""
 
-import json
 from functools import partial
 from typing import Any, Final, get_args
 
@@ -21,6 +20,7 @@ from libs.common.ids import is_id
 from services.accounts.pages import timeline
 from services.accounts.pages.forms import EMPTY, Form, submit
 from services.accounts.pages.places import Place, enter
+from services.accounts.pages.readable import readable
 from services.accounts.pages.visits import AnyRequest, Desk
 from services.accounts.use_cases import overseeing
 
@@ -57,7 +57,7 @@ async def _rows(place: Place) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "chosen": chosen,
         "states": [(state, state) for state in _STATES],
-        "query": place.visit.request.url.query,
+        "query": place.visit.query,
         "rows": (),
         "before": None,
         "away": None,
@@ -193,17 +193,7 @@ def _curl(place: Place, one: RequestRow) -> str:
 def _bodies(content: ContentAnswer) -> dict[str, Any]:
     return {
         "gone": content.gone,
-        "request": _readable(content.request),
-        "result": _readable(content.result),
-        "errors": {number: _readable(body) for number, body in sorted(content.errors.items())},
+        "request": readable(content.request),
+        "result": readable(content.result),
+        "errors": {number: readable(body) for number, body in sorted(content.errors.items())},
     }
-
-
-def _readable(body: bytes | None) -> str | None:
-    """JSON indented; anything else as it came."""
-    if body is None:
-        return None
-    try:
-        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        return body.decode(errors="replace")

@@ -149,6 +149,11 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
         """What every form of this visit carries: nobody else's page can know it (CSRF)."""
         return hmac.new(self.desk.form_key, self.token.encode(), hashlib.sha256).hexdigest()
 
+    @property
+    def query(self) -> str:
+        """What stands behind the address's question mark."""
+        return query_of(self.request)
+
     def page(self, template: str, /, *, status: int = 200, **values: Any) -> Response[bytes]:
         """A rendered page with this visitor's name on it."""
         shown = {
@@ -157,7 +162,7 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
             "debt": self.debt,
             "now": self.ports.clock.now(),
             "form_token": self.form_token(),
-            "path": self.request.url.path,
+            "path": self.request.scope["path"],
             "contacts": self.desk.contacts,
             "api_url": self.desk.api_url,
             "form": None,
@@ -209,8 +214,13 @@ def safe_next(text: str) -> str:
 
 def log_in_path(request: AnyRequest) -> str:
     """The log-in page, which leads back here; back to a form's page, not into its answer."""
-    here = request.url.path
     if request.method != "GET":
         return "/log-in"
-    query = f"?{request.url.query}" if request.url.query else ""
-    return f"/log-in?next={quote(here + query, safe='')}"
+    query = query_of(request)
+    here = request.scope["path"] + (f"?{query}" if query else "")
+    return f"/log-in?next={quote(here, safe='')}"
+
+
+def query_of(request: AnyRequest) -> str:
+    """As it came. `request.url` fails where Host is no host."""
+    return request.scope["query_string"].decode("latin-1")

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.common.ids import new_id
-from services.accounts.domain.letters import Letter, LetterKind
+from services.accounts.domain.letters import TO_UNPROVEN, Letter, LetterKind
 from services.accounts.models import Mail, Notice, Person
 from services.accounts.models.mails import WAITING
 
@@ -31,7 +31,12 @@ class MailRepository:
     def add(
         self, kind: LetterKind, letter: Letter, person: Person, *, at: datetime, to: str = ""
     ) -> None:
-        """Send it soon, if this transaction commits. `to`: another address than the person's."""
+        """Send it soon, if this transaction commits. `to`: another address than the person's.
+
+        To their own address only what may go there before it is proven to be theirs.
+        """
+        if to in {"", person.email} and person.verified_at is None and kind not in TO_UNPROVEN:
+            return
         self.add_to(kind, letter, to or person.email, at=at, account_id=person.account_id)
 
     def add_to(

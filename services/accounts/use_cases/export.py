@@ -85,7 +85,7 @@ async def _stream(
         async with aclosing(requests.write(archive, project)) as pieces:
             async for piece in pieces:
                 yield piece
-    if requests.missing:
+    if requests.missing or requests.unopened:
         archive.add("requests/INCOMPLETE.txt", requests.what_is_missing())
     archive.close()
     yield archive.take()

@@ -12,10 +12,10 @@ import msgspec
 
 from libs.common.contracts.accounts import KeyContext
 from libs.common.contracts.gateway import MAX_PAGE, ContentAnswer, RequestRow, RequestsQuestion
-from libs.common.errors import NotFound, Unavailable
+from libs.common.errors import AppError, NotFound, Unavailable
 from libs.common.pauses import growing
 from services.accounts.domain.audit import Actor
-from services.accounts.domain.errors import ExecutionPlaneAway, ProjectNotFound
+from services.accounts.domain.errors import ProjectNotFound
 from services.accounts.domain.export import Archive
 from services.accounts.domain.export_records import ContentRecord, RequestRecord, embedded
 from services.accounts.domain.keys import Mode
@@ -27,17 +27,25 @@ _AT_ONCE: Final = 4  # each may be some megabytes
 _TRIES: Final = 3
 _FIRST_PAUSE: Final = timedelta(seconds=0.5)
 _LONGEST_PAUSE: Final = timedelta(seconds=5)
+_MOST_UNOPENED: Final = 100  # of so many, gateways are to blame, and each costs half a minute
+
+_WHAT: Final = "- {}: not whole; its newest requests come first\n"
+_WHOSE: Final = "- {}: its content could not be opened\n"
 
 T = TypeVar("T")
 
 
 class RequestFiles:
-    """Writes a file for each project and mode. `missing`: those that are not whole."""
+    """Writes a file for each project and mode.
+
+    `missing`: files that are not whole. `unopened`: requests whose content could not be opened.
+    """
 
     def __init__(self, ports: Ports, actor: Actor) -> None:
         """`actor`: on whose behalf content is opened."""
         self._ports, self._actor = ports, actor
         self.missing: list[str] = []
+        self.unopened: list[str] = []
 
     async def write(self, archive: Archive, project: Project) -> AsyncGenerator[bytes, None]:
         """The archive's bytes, as they come."""
@@ -49,16 +57,15 @@ class RequestFiles:
                         async for some in records:
                             await asyncio.to_thread(append, some)
                             yield archive.take()
-                except* ExecutionPlaneAway:
+                except* AppError:
                     self.missing.append(name)
             yield archive.take()
 
     def what_is_missing(self) -> bytes:
         """For a file in the archive."""
-        names = "".join(f"- {name}\n" for name in self.missing)
-        return (
-            f"These files are not whole; the newest requests come first in each:\n{names}".encode()
-        )
+        told = [_WHAT.format(name) for name in self.missing]
+        told += [_WHOSE.format(request_id) for request_id in self.unopened]
+        return "".join(told).encode()
 
     async def _records(self, project: Project, mode: Mode) -> AsyncGenerator[list[bytes], None]:
         before: str | None = None
@@ -88,10 +95,7 @@ class RequestFiles:
         requests = self._ports.requests
         try:
             shown = await patiently(partial(requests.show, project.id, row.id))
-            content = None
-            if context is not None:
-                ask = partial(requests.open_content, project.id, row.id, context)
-                content = _content(await patiently(ask))
+            content = None if context is None else await self._content_of(row, project, context)
         except NotFound:
             return None  # its window ended since the page was read
         return msgspec.json.encode(
@@ -102,6 +106,23 @@ class RequestFiles:
                 content=content,
             )
         )
+
+    async def _content_of(
+        self, row: RequestRow, project: Project, context: KeyContext
+    ) -> ContentRecord | None:
+        """None where it cannot be opened: that costs nobody the rest. Raises NotFound."""
+        try:
+            opened = await patiently(
+                partial(self._ports.requests.open_content, project.id, row.id, context)
+            )
+        except NotFound:
+            raise
+        except AppError:
+            self.unopened.append(row.id)
+            if len(self.unopened) >= _MOST_UNOPENED:
+                raise
+            return None
+        return _content(opened)
 
     async def _context(self, project: Project, mode: Mode) -> KeyContext | None:
         try:

@@ -40,7 +40,9 @@ async def ask_for_reset(ports: Ports, email: str, network: str) -> None:
         person = await PeopleRepository(tx).find(address)
         if person is not None:
             link = await links.make(ports, tx, person, Purpose.RESET)
-            letter = ports.write(LetterKind.RESET, name=person.name, link=link)
+            # Who signed up with a stranger's address chose the name, too.
+            name = "there" if person.verified_at is None else person.name
+            letter = ports.write(LetterKind.RESET, name=name, link=link)
             MailRepository(tx).add(LetterKind.RESET, letter, person, at=ports.clock.now())
 
 

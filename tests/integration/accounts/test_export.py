@@ -17,7 +17,7 @@ from libs.common.contracts.gateway import (
     RequestsAnswer,
     RequestsQuestion,
 )
-from libs.common.errors import NotFound
+from libs.common.errors import AppError, Forbidden, NotFound
 from libs.common.settings import Secret
 from services.accounts.domain.audit import OPERATOR, Filter
 from services.accounts.domain.errors import (
@@ -57,6 +57,7 @@ class Gateways:
         self.answers: int | None = None
         self.opened: list[KeyContext] = []
         self.expired: set[str] = set()
+        self.sealed: dict[str, AppError] = {}
 
     def go_away_after(self, answers: int) -> None:
         self.answers = answers
@@ -97,6 +98,8 @@ class Gateways:
         assert context.project_id == project_id
         assert f"_{context.mode}_" in request_id
         self.opened.append(context)
+        if request_id in self.sealed:
+            raise self.sealed[request_id]
         return ContentAnswer(request=PROMPT, result=b"no json", errors={1: b"{}"}, gone=None)
 
 
@@ -252,6 +255,21 @@ async def test_a_file_from_which_gateways_went_away_is_whole_and_says_what_is_mi
     assert f"{project.id}-live.json" in missing
     assert f"{project.id}-test.json" in missing
     assert opened(archive, "audit.json")[0]["what"] == "export.made"
+
+
+async def test_content_that_does_not_open_costs_nobody_the_rest(
+    ports_out: Ports, held: Held, project: Project, gateways: Gateways
+) -> None:
+    usual = opened(await taken(ports_out, held), f"requests/{project.id}-live.json")
+    gateways.sealed = {"rr_live_7": ExecutionPlaneAway(), "rr_live_9": Forbidden("No.")}
+
+    archive = await taken(ports_out, held)
+
+    live = opened(archive, f"requests/{project.id}-live.json")
+    assert len(live) == len(usual)
+    assert {one["request"]["id"] for one in live if one["content"] is None} == set(gateways.sealed)
+    missing = archive.read("requests/INCOMPLETE.txt").decode()
+    assert all(request_id in missing for request_id in gateways.sealed)
 
 
 async def test_whoever_does_not_know_the_password_gets_nothing(

@@ -15,7 +15,7 @@ from services.accounts.domain.errors import FieldErrors, LinkEnded, NotVerified,
 from services.accounts.domain.keys import Mode, NewKey
 from services.accounts.models import Account, Link, Person
 from services.accounts.ports import Ports
-from services.accounts.use_cases import accounts, keys, projects, sign_up, tries
+from services.accounts.use_cases import accounts, keys, projects, recovery, sign_up, tries
 from tests.support import people
 from tests.support.frozen_clock import FrozenClock
 from tests.support.people import EMAIL, NETWORK, PASSWORD
@@ -182,7 +182,20 @@ async def test_until_then_there_are_test_keys_only(ports: Ports) -> None:
     await issue(ports, person.account_id, "live")
 
     kinds = await people.kinds(ports, EMAIL)
-    assert kinds == ["verify", "key_created", "welcome", "key_created"]
+    assert kinds == ["verify", "welcome", "key_created"]
+
+
+async def test_nobody_writes_to_a_stranger_by_signing_up_with_their_address(ports: Ports) -> None:
+    mallory = await people.signed_up(ports, name="Buy at evil.example")
+
+    for _ in range(3):
+        await issue(ports, mallory.account_id, "test")
+        await people.logged_in(ports)
+    await recovery.ask_for_reset(ports, EMAIL, NETWORK)
+
+    mails = await people.mails(ports, EMAIL)
+    assert [mail.kind for mail in mails] == ["verify", "reset"]
+    assert not any("evil.example" in mail.text + mail.html for mail in mails)
 
 
 async def test_the_mail_about_a_key_does_not_hold_it(ports: Ports) -> None:

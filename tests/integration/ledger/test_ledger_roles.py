@@ -12,8 +12,9 @@ from deploy.local.servers.postgresql import PostgreSql
 from libs.ledger import migrations
 from libs.ledger.accept import Accepted, Idempotency
 from libs.ledger.cancel import Cancelled, Change
+from libs.ledger.dispatcher_ledger import DispatcherLedger
 from libs.ledger.erase import Erased
-from libs.ledger.ledger import DispatcherLedger, ExecutorLedger, GatewayLedger
+from libs.ledger.ledger import ExecutorLedger, GatewayLedger
 from libs.ledger.list_requests import ListQuestion
 from libs.ledger.look import Question
 from libs.ledger.nonces import Nonce

@@ -16,8 +16,8 @@ from libs.common.database import Database
 from libs.common.settings import Secret
 from libs.ledger import roll_up
 from libs.ledger.cancel import Cancelled, Change
+from libs.ledger.dispatcher_ledger import DispatcherLedger
 from libs.ledger.finish import finish
-from libs.ledger.ledger import DispatcherLedger
 from libs.ledger.look import Question
 from libs.ledger.migrations import SCRIPTS
 from libs.ledger.orphans import CrashBackoff

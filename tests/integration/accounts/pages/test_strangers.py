@@ -10,6 +10,7 @@ from services.accounts import app
 from services.accounts.settings import Settings
 from services.accounts.use_cases import keys, sessions
 from tests.support.dashboard import Browser, Dashboard, request_answer
+from tests.support.raw_http import RawConnection
 
 OPEN = {
     "/assets/{mark:str}/{name:str}",
@@ -125,3 +126,25 @@ async def test_no_form_does_anything_without_its_token(
 
     assert dashboard.plane.asked == []
     assert (await ada.get("/settings")).path == "/settings"
+
+
+@pytest.mark.parametrize("path", ["/log-in", "/nowhere", "/projects?a=b"])
+async def test_a_host_that_is_none_is_answered_as_any_other(ada: Browser, path: str) -> None:
+    usual = await ada.get(path, follow=False)
+    odd = await ada.get(path, follow=False, headers={"host": "a:b:c"})
+
+    assert odd.status == usual.status
+    assert "content-security-policy" in odd.response.headers
+
+
+async def test_who_leaves_in_the_middle_of_a_form_is_no_crash_of_ours(
+    dashboard: Dashboard, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = int(dashboard.url.rpartition(":")[2])
+    form = "application/x-www-form-urlencoded"
+    async with await RawConnection.open(port) as leaving:
+        head = f"POST /log-in HTTP/1.1\r\nHost: t\r\nContent-Type: {form}\r\n"
+        await leaving.send(f"{head}Content-Length: 1000\r\n\r\nemail".encode())
+    assert (await dashboard.browser().get("/log-in")).status == 200
+
+    assert "request_crashed" not in caplog.text
