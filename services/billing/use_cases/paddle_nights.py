@@ -17,7 +17,7 @@ PADDLE_RECONCILED: Final = "paddle_reconciled"
 PADDLE_NOT_RECONCILED: Final = "paddle_not_reconciled"
 
 DRIFT: Final = Gauge(
-    "reqrun_paddle_drift",
+    "reqrun_paddle_drift_rows",
     "Things of Paddle's that the last night found otherwise here and could not repair; must read 0",
 )
 

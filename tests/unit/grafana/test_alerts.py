@@ -73,6 +73,8 @@ OURS: Final = {**MAX_FDS, 'reqrun_process_info{instance="a",process="gateway"}':
 CASES: Final = {
     "ReqRunRequestsForgotten": constant("reqrun_forgotten_rows", 1, 0),
     "ReqRunRequestsLate": constant("reqrun_oldest_due_seconds", 61, 20),
+    "ReqRunUsageDrifts": constant("reqrun_usage_drift_requests", 1, 0),
+    "ReqRunPaddleDrifts": constant("reqrun_paddle_drift_rows", 1, 0),
     "ReqRunCountersDrift": constant('reqrun_counter_drift_rows{counter="slots"}', 1, 0),
     # One of two dispatchers is enough, and executors always say 0.
     "ReqRunDispatcherStands": Case(
