@@ -64,7 +64,7 @@ async def _used(visit: Visit, answer: BillingAnswer) -> Mapping[str, Any]:
     owned = await projects.list_of(visit.ports, visit.person.account_id)
     names = {one.id: one.name for one in owned}
     lines = [
-        (names.get(project_id, "an erased project"), model or "unknown", total)
+        (_name(project_id, names), model or "–", total)
         for project_id, model, total in by_project_and_model(usage.lines)
     ]
     return {
@@ -164,3 +164,8 @@ def _show_thanks(visit: Visit, template: str) -> Response[bytes]:
         looked=looked,
         goes_on=looked < _MOST_LOOKS,
     )
+
+
+def _name(project_id: str, names: Mapping[str, str]) -> str:
+    """Beyond the largest lines, billing sums up the rest without a project."""
+    return names.get(project_id, "an erased project") if project_id else "all others"

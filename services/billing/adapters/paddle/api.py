@@ -39,6 +39,7 @@ PATIENCE: Final = timedelta(seconds=7)
 """Of one call, where a person waits."""
 
 LISTING_SECONDS: Final = 120.0
+_PRICE_SECONDS: Final = 1.0  # half of what accounts waits for a page
 """Of one page, where nobody waits: Paddle lets an address ask 240 times a minute."""
 
 PRICES_KEPT: Final = timedelta(minutes=10)
@@ -152,7 +153,7 @@ class HttpPaddle(CustomersApi):
         if kept is None or now - kept[0] > PRICES_KEPT.total_seconds():
             call = Call(method="GET", path=path_to("prices", price_id))
             try:
-                shape = (await self.caller.ask(call, Data[PriceShape], patience=2.0)).data
+                shape = (await self.caller.ask(call, Data[PriceShape], patience=_PRICE_SECONDS)).data
             except PaddleAway:
                 if kept is None:
                     raise
