@@ -64,7 +64,7 @@ async def _used(visit: Visit, answer: BillingAnswer) -> Mapping[str, Any]:
     owned = await projects.list_of(visit.ports, visit.person.account_id)
     names = {one.id: one.name for one in owned}
     lines = [
-        (_name(project_id, names), model or "–", total)
+        (_name(project_id, names), model or "unknown", total)
         for project_id, model, total in by_project_and_model(usage.lines)
     ]
     return {

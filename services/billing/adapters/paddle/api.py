@@ -39,8 +39,9 @@ PATIENCE: Final = timedelta(seconds=7)
 """Of one call, where a person waits."""
 
 LISTING_SECONDS: Final = 120.0
-_PRICE_SECONDS: Final = 1.0  # half of what accounts waits for a page
 """Of one page, where nobody waits: Paddle lets an address ask 240 times a minute."""
+
+_PRICE_SECONDS: Final = 1.0  # half of what accounts waits for a page
 
 PRICES_KEPT: Final = timedelta(minutes=10)
 PAGE: Final = "200"
@@ -153,12 +154,12 @@ class HttpPaddle(CustomersApi):
         if kept is None or now - kept[0] > PRICES_KEPT.total_seconds():
             call = Call(method="GET", path=path_to("prices", price_id))
             try:
-                shape = (await self.caller.ask(call, Data[PriceShape], patience=_PRICE_SECONDS)).data
+                read = await self.caller.ask(call, Data[PriceShape], patience=_PRICE_SECONDS)
             except PaddleAway:
                 if kept is None:
                     raise
                 return kept[1]
-            kept = self._prices[price_id] = (now, shape.unit_price.read())
+            kept = self._prices[price_id] = (now, read.data.unit_price.read())
         return kept[1]
 
     async def find_entity(self, family: Family, entity_id: str) -> Entity | None:
