@@ -33,7 +33,13 @@ class LetterKind(StrEnum):
 
 
 TO_UNPROVEN: Final = frozenset(
-    {LetterKind.VERIFY, LetterKind.ADDRESS_KNOWN, LetterKind.RESET, LetterKind.SUPPORT_REPLY}
+    {
+        LetterKind.VERIFY,
+        LetterKind.ADDRESS_KNOWN,
+        LetterKind.RESET,
+        LetterKind.SUPPORT_REPLY,
+        LetterKind.POLICY_CHANGED,
+    }
 )
 """All that an address gets before it is proven to be theirs who signed up with it: nobody can make
 us write what they like to a stranger. How often is bounded (throttles), or the operator decides."""

@@ -69,4 +69,4 @@ async def test_an_account_is_told_once_it_is_there(
         await until(is_told)
 
     told = await queues.drain(rabbitmq_server.url, BILLING_ACCOUNTS)
-    assert told == [encode(AccountCreated(account_id=account.id))]
+    assert told == [encode(AccountCreated(account_id=account.id, plan="free"))]

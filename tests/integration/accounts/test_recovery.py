@@ -123,7 +123,7 @@ async def test_tokens_cannot_be_tried_without_end(ports: Ports) -> None:
 async def test_a_change_asks_for_the_old_password_and_ends_the_other_sessions(
     ports: Ports,
 ) -> None:
-    person = await people.signed_up(ports)
+    person = await people.verified(ports)
     other, held = await people.logged_in(ports), await people.logged_in(ports)
     reset = await reset_token(ports)
 

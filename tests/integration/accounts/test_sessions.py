@@ -190,7 +190,7 @@ async def test_the_first_browser_is_no_news(ports: Ports) -> None:
     ids=["another network", "another browser", "a hostile name"],
 )
 async def test_a_new_browser_is_told_of_by_mail_once(ports: Ports, browser: Browser) -> None:
-    await people.signed_up(ports)
+    await people.verified(ports)
     cookie = await sessions.log_in(ports, EMAIL, PASSWORD, FIREFOX)
     await sessions.log_out(ports, cookie, NETWORK)
 
@@ -204,7 +204,7 @@ async def test_a_new_browser_is_told_of_by_mail_once(ports: Ports, browser: Brow
 
 
 async def test_whoever_comes_back_after_a_year_is_told(ports: Ports, clock: FrozenClock) -> None:
-    await people.signed_up(ports)
+    await people.verified(ports)
     clock.advance(365 * DAY)
 
     await sessions.log_in(ports, EMAIL, PASSWORD, FIREFOX)

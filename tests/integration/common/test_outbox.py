@@ -31,7 +31,7 @@ async def test_an_event_is_kept_with_the_transaction_that_said_it(database: Data
     async with database.transaction() as tx:
         await outbox.add(tx, AccountCreated(account_id="acc_1"))
 
-    body = b'{"type":"account.created","account_id":"acc_1"}'
+    body = b'{"type":"account.created","account_id":"acc_1","plan":"operator"}'
     assert await rows(database) == [("account.created", body)]
 
 

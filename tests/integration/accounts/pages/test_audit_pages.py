@@ -75,7 +75,7 @@ async def test_filters_choose_and_stay_chosen(
     await note(dashboard.ports, account_id, detail="free → pro")
 
     money = await ada.get("/audit?group=money")
-    assert "The plan was changed: free → pro" in money.text
+    assert "The plan changed: free → pro" in money.text
     assert "the operator" in money.text
     assert "Logged in" not in money.text
     assert money.form("/audit").fields["group"] == "money"
@@ -84,10 +84,10 @@ async def test_filters_choose_and_stay_chosen(
     assert "Logged in" not in ours.text
     first = await ada.get("/audit?since=2026-03-14&until=2026-03-14")
     assert "Logged in" in first.text
-    assert "The plan was changed" not in first.text
+    assert "The plan changed" not in first.text
     assert first.form("/audit").fields["until"] == "2026-03-14"
     later = await ada.get("/audit?since=2026-03-15")
-    assert "The plan was changed" in later.text
+    assert "The plan changed" in later.text
     assert "Logged in" not in later.text
     assert "Nothing matches" in (await ada.get("/audit?since=2026-03-16")).text
 
