@@ -37,9 +37,19 @@ class Ports:
             wanted = self._preferred.get(name)
             is_wanted_free = wanted is not None and is_free(wanted)
             count = _NEIGHBOURS.get(name, 1)
-            self._chosen[name] = wanted if wanted and is_wanted_free else free_ports(count)
+            self._chosen[name] = (
+                wanted if wanted and is_wanted_free else free_ports(count, but=self._taken())
+            )
             self._save()
         return self._chosen[name]
+
+    def _taken(self) -> set[int]:
+        """What is chosen already, and may not be bound yet."""
+        return {
+            first + neighbour
+            for name, first in self._chosen.items()
+            for neighbour in range(_NEIGHBOURS.get(name, 1))
+        }
 
     def forget_taken(self) -> None:
         """Choose again where somebody else took a port. Only while nothing of ours runs."""

@@ -1,4 +1,5 @@
 import socket
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from deploy.keys import folder
 from deploy.keys.material import SERVICES
-from deploy.local import keys
+from deploy.local import keys, ports
 from deploy.local.paddle.__main__ import Settings as PaddleSettings
 from deploy.local.ports import free_ports, is_free
 from deploy.local.processes import MIGRATIONS, PROCESSES, SEED
@@ -123,3 +124,22 @@ def test_a_port_that_somebody_else_took_is_chosen_again(tmp_path: Path) -> None:
         assert not is_free(port)
         Ports(file, {}).forget_taken()
         assert Ports(file, {})["gateway"] != port
+
+
+def test_no_port_is_given_twice_whatever_needs_neighbours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ports, "_FIRST", 20_000)
+    monkeypatch.setattr(ports, "_LAST", 20_040)
+    monkeypatch.setattr(ports, "_given", deque())
+    monkeypatch.setattr(ports, "is_free", lambda _: True)
+
+    names = ("postgresql", "redis", "rabbitmq", "gateway", "executor")
+    for attempt in range(20):
+        monkeypatch.setattr(ports, "_given", deque())
+        chosen = Ports(tmp_path / f"{attempt}.json", {})
+        first = [chosen[name] for name in names[:3]]
+        monkeypatch.setattr(ports, "_given", deque())  # as in another process
+        again = Ports(tmp_path / f"{attempt}.json", {})
+        used = [*first, first[2] + 1, first[2] + 2, *(again[name] for name in names[3:])]
+        assert len(set(used)) == len(used)
