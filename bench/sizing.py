@@ -23,6 +23,9 @@ END: Final = "<!-- end -->"
 RATES: Final = (100, 1_000, 10_000, 100_000)
 PACED: Final = (50, 200, 400, 800)
 """Requests a second of one gateway that were measured; the last keeps it 60 % busy or so."""
+ALONE: Final = 200
+"""Where batches are still of one; at 50/s what it costs to do nothing weighs in."""
+NODE_CORES: Final = 8
 FEWEST_GATEWAYS: Final = 3
 CALLS_A_POD: Final = 192
 """What the scaler wants of one executor (deploy/k8s/components/autoscaling/executors.yaml)."""
@@ -110,6 +113,8 @@ def _cores(results: Results) -> str:
     heads = ["requests a second", *(_number(rate) for rate in RATES)]
     busy = [busy_cores(results, rate) for rate in RATES]
     others = ("dispatcher", "accounts", "billing")
+    each = sum(results.cpu(paced(ALONE))[part] for part in _PARTS)
+    alone = [each * rate / 1_000 for rate in RATES]
     to_have = [
         (sum(one.values()) + (_NODES - 1) * sum(one[part] for part in _REPLICATED)) / BUSY
         for one in busy
@@ -126,7 +131,9 @@ def _cores(results: Results) -> str:
             ["RabbitMQ", *(f"{one['rabbitmq']:.1f}" for one in busy)],
             ["Redis", *(f"{one['redis']:.1f}" for one in busy)],
             ["**cores busy**", *(f"**{sum(one.values()):.0f}**" for one in busy)],
+            ["cores busy, were all batches of one", *(_number(round(one)) for one in alone)],
             ["**cores to have**", *(f"**{_number(ceil(cores))}**" for cores in to_have)],
+            [f"nodes of {NODE_CORES} cores", *(_number(_nodes(cores)) for cores in to_have)],
             ["calls under way", *(_number(rate * CALL_SECONDS) for rate in RATES)],
             ["executors for them", *(_number(_pods(rate)) for rate in RATES)],
         ],
@@ -160,6 +167,10 @@ def _buffers(scales: Sequence[Scale]) -> str:
 
 def _pods(rate: int) -> int:
     return ceil(rate * CALL_SECONDS / CALLS_A_POD)
+
+
+def _nodes(cores: float) -> int:
+    return max(_NODES, ceil(cores / NODE_CORES))
 
 
 def _sum(cores: Mapping[str, float], parts: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from bench import sizing
-from bench.plan import completed, completed_signed, drained
+from bench.plan import completed, completed_signed, drained, paced
 from libs.common import outbox
 from libs.common.contracts.gateway import TOLD_RESULT_BYTES
 from libs.common.contracts.plans import PLANS, PlanName
@@ -60,7 +60,13 @@ def test_what_the_sentences_say_was_measured() -> None:
     assert 1_100 < RESULTS.per_second(completed(128)) < 1_300  # "up to 1 200"
     assert 1_500 < RESULTS.per_second(drained(5_000)) < 1_700  # "up to 1 600/s"
     assert 5 <= ten_thousand["postgresql"] < 6  # "5 cores with full batches"
-    assert 32 < RESULTS.cpu("ReqRun at 50/s")["postgresql"] * 10 < 34  # "33 with batches of one"
+    alone = RESULTS.cpu(paced(sizing.ALONE))["postgresql"]
+    assert 27 < alone * 10 < 29  # "28 with batches of one", "2.8 ms"
+    assert 0.45 < RESULTS.cpu(paced(800))["postgresql"] < 0.6  # "in place of 0.5"
+    assert ten_thousand["postgresql"] / sizing.BUSY > sizing.NODE_CORES  # "fits no node"
+    memory = RESULTS.memory[-1]
+    assert 0.15e9 < memory["accounts"] < 0.25e9  # "accounts 0.2"
+    assert all(0.05e9 < memory[one] < 0.15e9 for one in ("gateway", "executor", "billing"))
     assert 0.5 < ten_thousand["redis"] < 0.75  # "over half full"
     assert 0.35 < (ten_thousand["accounts"] + ten_thousand["billing"]) < 0.45  # "0.04 ms"
     assert 54 <= sizing.busy_cores(RESULTS, 100_000)["postgresql"] < 55
