@@ -55,7 +55,8 @@ check: ## Everything that needs no server: style, types, imports, architecture, 
 	@$(PYTHON) -m pytest -q tests/architecture
 	@$(PYTHON) -m deploy.checks.manifests
 	@$(PYTHON) -m deploy.checks.leaks
-	@$(PYTHON) -m deploy.checks.advisories requirements.lock requirements-dev.lock
+	@$(PYTHON) -m deploy.checks.advisories $(if $(filter required,$(AUDIT)),--required) \
+		requirements.lock requirements-dev.lock
 
 fmt: ## Format, and mend what can be mended
 	$(BOOTSTRAP)
