@@ -1,5 +1,6 @@
 """A service's database as it is in production: made by an owner, used by a role that may little."""
 
+import hashlib
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,7 +41,10 @@ class ServiceDatabase:
         self.server, self.role = server, f"reqrun_{service}"
         self.owner = f"reqrun_{service}_owner"
         self.template = f"template_{service}_{secrets.token_hex(4)}"
-        self._password = secrets.token_urlsafe(12)
+        # Of the server and the service, not of this object: roles are the server's, and another
+        # test of the same session may make the same service's database anew.
+        named = f"{server.password}/{service}".encode()
+        self._password = hashlib.sha256(named).hexdigest()[:24]
         self._copy: str | None = None
 
     async def create(self, versions: Path) -> None:

@@ -76,7 +76,7 @@ async def test_a_hint_goes_from_the_gateway_to_the_executor(node: RabbitMq) -> N
 
 @pytest.mark.parametrize(
     ("user", "exchange"),
-    [("gateway", EVENTS), ("accounts", WORK), ("billing", WORK), ("accounts", PARKED)],
+    [("gateway", EVENTS), ("accounts", WORK), ("billing", WORK), ("gateway", PARKED)],
 )
 async def test_a_service_may_not_send_where_it_has_no_business(
     node: RabbitMq, user: str, exchange: str

@@ -60,6 +60,7 @@ async def test_a_hint_need_not_survive_the_broker(
     assert message.delivery_mode == 1
 
 
+@pytest.mark.alone
 async def test_a_burst_arrives_whole_and_in_order(
     broker: str, publisher: RabbitMQPublisher
 ) -> None:

@@ -118,6 +118,7 @@ async def test_a_projects_keys_share_its_bucket_and_one_cannot_take_anothers(
     assert granted(await ask_all(rates, *[second] * 30)) == 5
 
 
+@pytest.mark.alone
 async def test_reads_and_test_calls_go_on_when_the_submissions_are_spent(
     rates: RedisRates,
 ) -> None:

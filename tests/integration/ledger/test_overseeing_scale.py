@@ -121,6 +121,7 @@ async def fill(sql: "asyncpg.Connection[asyncpg.Record]", first: int, last: int)
     await renew_plans(sql)
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(300)
 async def test_the_dashboards_questions_cost_the_same_beside_a_hundred_thousand_rows(
     ledger: Bench,

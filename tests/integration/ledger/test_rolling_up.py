@@ -5,6 +5,7 @@ The identity that is held everywhere: counted + told but not counted = ended.
 
 import asyncio
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ import asyncpg
 import pytest
 
 from libs.common import outbox
+from libs.common.broker.protocol import Message
 from libs.common.database import Database
 from libs.common.settings import Secret
 from libs.ledger import roll_up
@@ -293,7 +295,14 @@ async def test_the_condition_under_which_a_fact_must_stay_is_that_it_is_not_coun
 
 
 class Mute:
-    """A publisher that is never asked to publish."""
+    """A publisher with nothing to publish, to a broker that has forgotten nothing."""
+
+    async def remembers(self, _: str) -> bool:
+        return True
+
+    async def publish_many(self, messages: Sequence[Message]) -> list[None]:
+        assert not messages
+        return []
 
 
 async def test_the_relay_drops_a_fact_only_once_it_is_counted(
@@ -308,12 +317,12 @@ async def test_the_relay_drops_a_fact_only_once_it_is_counted(
 
     async with Database(Secret(ledger.url), application="relay") as database:
         relay = outbox.Relay(database, Mute(), unless=roll_up.UNCOUNTED)  # type: ignore[arg-type]
-        tidying = asyncio.create_task(relay.keep_tidy(stop))
+        loops = [asyncio.create_task(loop(stop)) for loop in (relay.run, relay.keep_tidy)]
         await until(lambda: _has(ledger, [2]))
         await count(ledger)
         await until(lambda: _has(ledger, []))
         stop.set()
-        await tidying
+        await asyncio.gather(*loops)
 
     assert await counted(ledger) == 2
 
