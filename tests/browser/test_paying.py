@@ -67,11 +67,11 @@ async def portal(tab: Tab, button: str, *done: str) -> None:
     await tab.go("/billing")
 
 
-async def shows(tab: Tab, text: str, *, is_there: bool = True) -> None:
+async def shows(tab: Tab, text: str, *, is_there: bool = True, path: str = "/billing") -> None:
     """Loaded anew until it says so: what the payment provider tells comes by itself."""
 
     async def has_come() -> bool:
-        await tab.go("/billing")
+        await tab.go(path)
         return (text in await tab.text()) is is_there
 
     await until(has_come)
@@ -107,8 +107,7 @@ async def it_is_cancelled_kept_and_cancelled(house: House, tab: Tab) -> None:
 async def it_ends(tab: Tab) -> None:
     await portal(tab, "How you pay", "End the period now")
     await shows(tab, "See larger plans")
-    await tab.go("/audit?group=money")
-    await expect(tab.page.locator("main")).to_contain_text("pro → free")
+    await shows(tab, "pro → free", path="/audit?group=money")
 
 
 async def test_plans_are_chosen_with_the_keyboard_and_without_scripts(house: House) -> None:
