@@ -52,7 +52,7 @@ check: ## Everything that needs no server: style, types, imports, architecture, 
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@PYTHONPATH=clients/python .venv/bin/lint-imports
-	@$(PYTHON) -m pytest -q tests/architecture
+	@$(PYTHON) -m pytest -q --numprocesses 2 tests/architecture
 	@$(PYTHON) -m deploy.checks.manifests
 	@$(PYTHON) -m deploy.checks.leaks
 	@$(PYTHON) -m deploy.checks.advisories $(if $(filter required,$(AUDIT)),--required) \

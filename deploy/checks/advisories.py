@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -113,10 +114,13 @@ def verdict(lock: str, report: Report, *, is_required: bool = False) -> tuple[bo
 def main(arguments: list[str]) -> int:
     """Check each lock, and audit it with the first source that answers; the exit code."""
     is_required = REQUIRED in arguments
+    locks = [name for name in arguments if name != REQUIRED]
+    with ThreadPoolExecutor() as pool:  # most of it is waiting
+        asked = {lock: [pool.submit(audit, lock, source) for source in SOURCES] for lock in locks}
     verdicts = []
-    for lock in (name for name in arguments if name != REQUIRED):
+    for lock in locks:
         verdicts.append(known(lock, Path(lock).read_text()))
-        reports = (audit(lock, source) for source in SOURCES)
+        reports = [future.result() for future in asked[lock]]
         looked_up = (r for r in reports if any(not p.skip_reason for p in r.dependencies))
         verdicts.append(verdict(lock, next(looked_up, Report()), is_required=is_required))
     sys.stdout.writelines(f"{text}\n" for _, text in verdicts)
