@@ -63,8 +63,11 @@ class RawConnection:
         return RawAnswer(int(head[0].split(" ")[1]), headers, body)
 
     async def is_closed(self) -> bool:
-        """Wait for the end of the connection."""
-        return await self._reader.read(1) == b""
+        """Wait for the end of the connection, orderly or not."""
+        try:
+            return await self._reader.read(1) == b""
+        except ConnectionError:
+            return True
 
 
 def post(key: str, *headers: str, path: str = "/v1/chat/completions") -> bytes:
