@@ -19,7 +19,7 @@ class Database(msgspec.Struct, frozen=True):
 
 
 DATABASES = (
-    Database("requests", ("gateway", "executor")),
+    Database("requests", ("gateway", "executor", "operator")),
     Database("accounts", ("accounts",)),
     Database("billing", ("billing",)),
 )

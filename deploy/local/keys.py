@@ -8,16 +8,18 @@ import msgspec
 from deploy.keys import folder as key_folder
 from deploy.keys.material import SERVICES, Material
 from deploy.local import places
+from libs.common.broker.definitions import OPERATOR
 
 _PASSWORD_BYTES = 18
+_USERS = (*SERVICES, OPERATOR)
 
 
 class Keys(msgspec.Struct, frozen=True, kw_only=True):
     """Everything secret here.
 
     `servers`, `owners` and `services` are passwords: of the servers' administrators, of the roles
-    that own a database, of each service on database and broker. `paddle`: what billing and the
-    stand-in for Paddle share.
+    that own a database, of each service, and of the operator, on database and broker. `paddle`:
+    what billing and the stand-in for Paddle share.
     """
 
     servers: dict[str, str]
@@ -28,7 +30,7 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Passwords(msgspec.Struct, frozen=True, kw_only=True):
-    """`paddle`: not there in files of before."""
+    """`paddle`, and the operator among `services`: not there in files of before."""
 
     servers: dict[str, str]
     owners: dict[str, str]
@@ -52,19 +54,26 @@ def load_or_make(folder: Path) -> Keys:
 
 def _load_or_make_passwords(path: Path) -> _Passwords:
     if path.exists():
-        made = msgspec.json.decode(path.read_bytes(), type=_Passwords)
-        if made.paddle:
+        found = msgspec.json.decode(path.read_bytes(), type=_Passwords)
+        made = _completed(found)
+        if made == found:
             return made
-        made = msgspec.structs.replace(made, paddle=_paddle())
     else:
         made = _Passwords(
             servers=_passwords("postgresql", "rabbitmq", "redis"),
             owners=_passwords("requests", "accounts", "billing"),
-            services=_passwords(*SERVICES),
+            services=_passwords(*_USERS),
             paddle=_paddle(),
         )
     places.write_private(path, msgspec.json.encode(made).decode())
     return made
+
+
+def _completed(found: _Passwords) -> _Passwords:
+    """With what has come since the file was written."""
+    missing = [name for name in _USERS if name not in found.services]
+    services = found.services | _passwords(*missing)
+    return msgspec.structs.replace(found, services=services, paddle=found.paddle or _paddle())
 
 
 def _passwords(*names: str) -> dict[str, str]:

@@ -80,6 +80,11 @@ READERS: Final[Mapping[str, Templates]] = {
         **_signs("billing"),
         **_VERIFIES,
     },
+    "operator": {
+        "LEDGER_URL": _database("reqrun_operator", "operator", "requests"),
+        **_broker("operator"),
+        **_REDIS,
+    },
     "requests-migration": _migration("requests"),
     "accounts-migration": _migration("accounts"),
     "billing-migration": _migration("billing"),

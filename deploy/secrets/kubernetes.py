@@ -8,7 +8,7 @@ from deploy.secrets.rendering import Hosts, Site
 from libs.common.broker.definitions import GRANTS
 
 ROLES: Final = {
-    "requests": ("gateway", "executor", "scaler"),
+    "requests": ("gateway", "executor", "scaler", "operator"),
     "accounts": ("accounts",),
     "billing": ("billing",),
 }

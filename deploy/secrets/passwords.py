@@ -16,9 +16,9 @@ NAMES: Final = (
     "redis",
     "scaler",
     *(f"{database}-owner" for database in ("requests", "accounts", "billing")),
-    *("gateway", "executor", "accounts", "billing"),
+    *("gateway", "executor", "accounts", "billing", "operator"),
 )
-"""The servers' own, the autoscaler's, the owners' of databases, the services'."""
+"""Of the servers, the autoscaler, the owners of databases, the services and the operator."""
 
 _BYTES: Final = 24
 

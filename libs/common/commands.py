@@ -22,23 +22,31 @@ class Command(msgspec.Struct, frozen=True):
 def parser(
     prog: str, description: str, epilog: str, commands: Mapping[str, Command]
 ) -> argparse.ArgumentParser:
-    """For `commands` by their words, at most two, such as `keys issue`.
+    """For `commands` by their words, such as `keys issue`.
 
-    What it parses has the chosen command's `call`, and `json`, which every command takes.
+    What it parses has the chosen command's `call` and `words`, and `json`, which every command
+    takes.
     """
     top = argparse.ArgumentParser(prog=prog, description=description, epilog=epilog)
     branches: dict[str, Any] = {"": top.add_subparsers(required=True, metavar="COMMAND")}
     for words, command in commands.items():
         group, _, verb = words.rpartition(" ")
-        if group not in branches:
-            noun = branches[""].add_parser(group, help=f"see `{group} --help`")
-            branches[group] = noun.add_subparsers(required=True, metavar="COMMAND")
-        leaf = branches[group].add_parser(verb, help=command.text, description=command.text)
+        branch = _branch(branches, group)
+        leaf = branch.add_parser(verb, help=command.text, description=command.text)
         for name, options in command.arguments:
             leaf.add_argument(name, **options)
         leaf.add_argument("--json", action="store_true", help="answer as JSON, for programs")
-        leaf.set_defaults(call=command.call)
+        leaf.set_defaults(call=command.call, words=words)
     return top
+
+
+def _branch(branches: dict[str, Any], words: str) -> Any:
+    """Where the verbs of a group of commands hang; made when it is first asked for."""
+    if words not in branches:
+        above, _, noun = words.rpartition(" ")
+        group = _branch(branches, above).add_parser(noun, help=f"see `{words} --help`")
+        branches[words] = group.add_subparsers(required=True, metavar="COMMAND")
+    return branches[words]
 
 
 def render(answer: Any, *, is_json: bool) -> str:

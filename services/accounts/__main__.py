@@ -5,7 +5,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from getpass import getpass
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -41,14 +41,21 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
 
 def _command(given: Namespace, environ: Mapping[str, str]) -> int:
     logs.configure(app.NAME, "critical")  # standard output belongs to the answer
+    sys.stdout.write(render(answer(given, environ), is_json=given.json))
+    return 0
+
+
+def answer(given: Namespace, environ: Mapping[str, str]) -> Any:
+    """What an operator's command answers, as data; `reqrun` asks here too.
+
+    Raises SettingsError, AppError.
+    """
     inputs = load(commands.Inputs, environ)
     if given.call is commands.set_connection and not inputs.provider_key.reveal():
         inputs = msgspec.structs.replace(inputs, provider_key=_ask_for_key())
     if given.call is support_commands.reply and given.text is None:
         given.text = _ask_for_text()
-    answer = app.run_command(load(Settings, environ), given, inputs)
-    sys.stdout.write(render(answer, is_json=given.json))
-    return 0
+    return app.run_command(load(Settings, environ), given, inputs)
 
 
 def _ask_for_key() -> Secret:

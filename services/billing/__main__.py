@@ -2,8 +2,9 @@
 
 import os
 import sys
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from libs.common import crash_points, logs, runtime, telemetry
 from libs.common.commands import render
@@ -38,9 +39,16 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
 def _command(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     logs.configure(app.NAME, "critical")  # standard output belongs to the answer
     given = commands.parser().parse_args(arguments)
-    answer = app.run_command(load(Settings, environ), given)
-    sys.stdout.write(render(answer, is_json=given.json))
+    sys.stdout.write(render(answer(given, environ), is_json=given.json))
     return 0
+
+
+def answer(given: Namespace, environ: Mapping[str, str]) -> Any:
+    """What an operator's command answers, as data; `reqrun` asks here too.
+
+    Raises SettingsError, AppError.
+    """
+    return app.run_command(load(Settings, environ), given)
 
 
 if __name__ == "__main__":

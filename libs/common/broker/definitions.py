@@ -23,6 +23,7 @@ from libs.common.broker.topology import (
     HINT_QUEUES,
     MARKS,
     PARKED,
+    QUEUES,
     QUORUM,
     WORK,
     WORK_FIRST,
@@ -35,6 +36,9 @@ from libs.common.broker.topology import (
 from libs.common.settings import Secret
 
 SALT_BYTES: Final = 4
+OPERATOR: Final = "operator"
+DEFAULT: Final = "amq.default"
+"""What permissions call the exchange without a name, which leads straight to a queue."""
 
 _NOTHING: Final = "^$"
 
@@ -63,8 +67,9 @@ GRANTS: Final = {
     ),
     "accounts": Grant((EVENTS, PARKED), (ACCOUNTS_BILLING,)),
     "billing": Grant((EVENTS, PARKED), (BILLING_REQUESTS, BILLING_ACCOUNTS)),
+    OPERATOR: Grant((DEFAULT,), tuple(queue.parked for queue in QUEUES)),
 }
-"""What each service needs."""
+"""What each service needs; and the operator, who puts back what was parked, or drops it."""
 
 
 def definitions(

@@ -36,6 +36,8 @@ _EVENT_DELIVERIES: Final = 1_000
 # Past this many hints the broker refuses, and the dispatcher sends the rest when there is room.
 _HINTS: Final = 1_000_000
 _PARKED_MESSAGES: Final = 100_000
+# To look at a parked message is a delivery too, and from RabbitMQ 4.0 on the usual limit is twenty.
+_LOOKS: Final = 1_000_000
 
 QUORUM: Final = {"x-queue-type": "quorum"}
 CLASSIC: Final = {"x-queue-type": "classic"}
@@ -134,7 +136,11 @@ def policies() -> list[Policy]:
         Policy(
             "parked",
             r"^.+\.parked$",
-            {"max-length": _PARKED_MESSAGES, "overflow": "reject-publish"},
+            {
+                "delivery-limit": _LOOKS,
+                "max-length": _PARKED_MESSAGES,
+                "overflow": "reject-publish",
+            },
         )
     ]
 
