@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -97,6 +98,15 @@ def known(lock: str, text: str) -> tuple[bool, str]:
     return not bad, f"{lock}: " + ("; ".join(bad) or f"{len(pins)} packages, none below a floor")
 
 
+def widest(pins: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """The locks worth a look-up: what lies wholly within another is looked up with that one."""
+    return [
+        lock
+        for lock, own in pins.items()
+        if not any(own.items() < other.items() for other in pins.values())
+    ]
+
+
 def verdict(lock: str, report: Report, *, is_required: bool = False) -> tuple[bool, str]:
     """Whether `make check` may go on, and what to say."""
     found = [package for package in report.dependencies if not package.skip_reason]
@@ -115,12 +125,11 @@ def main(arguments: list[str]) -> int:
     """Check each lock, and audit it with the first source that answers; the exit code."""
     is_required = REQUIRED in arguments
     locks = [name for name in arguments if name != REQUIRED]
-    with ThreadPoolExecutor() as pool:  # most of it is waiting
-        asked = {lock: [pool.submit(audit, lock, source) for source in SOURCES] for lock in locks}
-    verdicts = []
-    for lock in locks:
-        verdicts.append(known(lock, Path(lock).read_text()))
-        reports = [future.result() for future in asked[lock]]
+    texts = {lock: Path(lock).read_text() for lock in locks}
+    verdicts = [known(lock, text) for lock, text in texts.items()]
+    for lock in widest({lock: pinned(text) for lock, text in texts.items()}):
+        with ThreadPoolExecutor() as pool:  # most of it is waiting
+            reports = list(pool.map(partial(audit, lock), SOURCES))
         looked_up = (r for r in reports if any(not p.skip_reason for p in r.dependencies))
         verdicts.append(verdict(lock, next(looked_up, Report()), is_required=is_required))
     sys.stdout.writelines(f"{text}\n" for _, text in verdicts)

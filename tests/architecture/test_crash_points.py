@@ -2,11 +2,10 @@
 
 import ast
 from collections import Counter
-from pathlib import Path
 
 from libs.common.crash_points import POINTS
+from tests.support.source import PRODUCT, files, nodes
 
-ROOT = Path(__file__).parents[2]
 ROLES = ("gateway", "executor", "accounts", "billing")
 
 
@@ -14,8 +13,8 @@ def calls(folder: str, function: str) -> list[ast.Call]:
     """Every call of a function by its bare name or as an attribute of something."""
     return [
         node
-        for path in sorted((ROOT / folder).rglob("*.py"))
-        for node in ast.walk(ast.parse(path.read_text()))
+        for path in files(folder)
+        for node in nodes(path)
         if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == function
     ]
 
@@ -23,8 +22,8 @@ def calls(folder: str, function: str) -> list[ast.Call]:
 def named_in_fault_tests() -> set[str]:
     return {
         node.value.partition(":")[0]
-        for path in sorted((ROOT / "tests/faults").glob("test_*.py"))
-        for node in ast.walk(ast.parse(path.read_text()))
+        for path in files("tests/faults")
+        for node in nodes(path)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
 
@@ -32,7 +31,7 @@ def named_in_fault_tests() -> set[str]:
 def test_each_point_stands_in_one_place_and_no_place_has_another_name() -> None:
     reached = Counter(
         ast.literal_eval(call.args[0])
-        for folder in ("libs", "services")
+        for folder in PRODUCT
         for call in calls(folder, "crash_point")
     )
 

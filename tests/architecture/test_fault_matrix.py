@@ -2,21 +2,19 @@
 
 import ast
 from collections import defaultdict
-from pathlib import Path
 
 from tests.faults.matrix import FAULTS, LEFT_OUT
-
-ROOT = Path(__file__).parents[2]
+from tests.support.source import files, name, nodes
 
 
 def inflicted() -> dict[int, set[str]]:
     """Which tests are marked with each fault."""
     found: dict[int, set[str]] = defaultdict(set)
-    for path in sorted((ROOT / "tests").rglob("test_*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
+    for path in files("tests"):
+        for node in nodes(path):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.fault":
                 for number in node.args:
-                    found[ast.literal_eval(number)].add(str(path.relative_to(ROOT)))
+                    found[ast.literal_eval(number)].add(name(path))
     return found
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from tests.mutants.catalogue import MUTANTS
 from tests.mutants.mutant import ROOT, Mutant
+from tests.support.source import nodes
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
@@ -15,7 +16,7 @@ def test_a_mutant_applies_and_its_killers_exist(mutant: Mutant) -> None:
     assert mutant.text != mutant.instead
     for killer in mutant.killers:
         path, _, name = killer.partition("::")
-        tests = ast.walk(ast.parse((ROOT / path).read_text()))
+        tests = nodes(ROOT / path)
         names = {
             one.name for one in tests if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)
         }

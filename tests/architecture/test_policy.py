@@ -1,19 +1,16 @@
 """The privacy policy, the code that keeps it, and the tests that prove it stay together."""
 
-import ast
 import re
 from collections.abc import Iterator
-from functools import cache
 from html import unescape
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import pytest
 
 from services.accounts.models import Person, Session
 from services.billing.models import Base as BillingBase
+from tests.support.source import ROOT, functions_in
 
-ROOT: Final = Path(__file__).parents[2]
 DOCUMENT: Final = ROOT / "docs" / "privacy.md"
 POLICY: Final = ROOT / "services" / "accounts" / "pages" / "templates" / "privacy.html"
 
@@ -48,13 +45,6 @@ def without_promise() -> list[str]:
     return re.findall(r"^- (.+)$", told, re.MULTILINE)
 
 
-@cache
-def names_in(path: str) -> frozenset[str]:
-    tree = ast.parse((ROOT / path).read_text())
-    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-    return frozenset(node.name for node in tree.body if isinstance(node, functions))
-
-
 ROWS: Final = tuple(rows())
 
 
@@ -71,7 +61,7 @@ def test_a_promise_names_code_and_tests_that_exist(row: Row) -> None:
     for named in row.tests:
         path, _, test = named.partition("::")
         assert (ROOT / path).is_file(), path
-        assert test in names_in(path), named
+        assert test in functions_in(path), named
 
 
 @pytest.mark.parametrize("sentence", list(policy()), ids=lambda sentence: sentence[:40])

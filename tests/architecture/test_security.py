@@ -1,16 +1,15 @@
 """docs/security.md: all 88 rules, each with code, and with checks that exist or a reason."""
 
-import ast
 import re
 import tomllib
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import pytest
 
-ROOT: Final = Path(__file__).parents[2]
+from tests.support.source import ROOT, functions_in
+
 DOCUMENT: Final = ROOT / "docs" / "security.md"
 RULES: Final = 88
 _HEAD: Final = re.compile(
@@ -44,13 +43,6 @@ ROWS: Final = tuple(rows())
 
 
 @cache
-def names_in(path: str) -> frozenset[str]:
-    tree = ast.parse((ROOT / path).read_text())
-    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-    return frozenset(node.name for node in tree.body if isinstance(node, functions))
-
-
-@cache
 def lint() -> dict[str, list[str]]:
     """Ruff's codes that do not hold: by glob, and everywhere under `**`."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]["lint"]
@@ -72,7 +64,7 @@ def is_there(check: str) -> bool:
         everywhere = any(code.startswith(ignored) for ignored in lint()["**"])
         return bool(re.fullmatch(r"S\d{3}", code)) and "ruff check ." in steps() and not everywhere
     path, _, function = check.partition("::")
-    if not (ROOT / path).is_file() or function not in names_in(path):
+    if not (ROOT / path).is_file() or function not in functions_in(path):
         return False
     if path.startswith("tests/"):
         return function.startswith("test_")
@@ -113,7 +105,7 @@ def test_what_nothing_checks_says_why() -> None:
         "ruff S",
         "tests/unit/nowhere.py::test_nothing",
         "tests/architecture/test_security.py::test_that_never_was",
-        "tests/architecture/test_security.py::names_in",
+        "tests/architecture/test_security.py::rows",
         "libs/common/ids.py::new_id",
         "deploy/checks/leaks.py::nothing",
     ],

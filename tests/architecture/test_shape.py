@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.source import PRODUCT, ROOT, files, name, nodes, offences
+
 SERVICES = sorted(path for path in (ROOT / "services").iterdir() if (path / "__init__.py").exists())
 ROLES = {
     "__init__", "__main__", "app", "settings", "ports", "models", "consumers", "api", "pages",
@@ -40,50 +41,38 @@ HOMES = {
 HAS_NO_PLACE = re.compile(r"(utils|helpers|misc|manager|service)(\.py)?$")
 
 
-def product_files() -> list[Path]:
-    return sorted((*(ROOT / "libs").rglob("*.py"), *(ROOT / "services").rglob("*.py")))
-
-
-def all_files() -> list[Path]:
-    return sorted(
-        (*product_files(), *(ROOT / "deploy").rglob("*.py"), *(ROOT / "clients").rglob("*.py"))
-    )
-
-
-def name(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
-
-
-def imports(tree: ast.AST) -> Iterator[tuple[ast.stmt, str]]:
-    for node in ast.walk(tree):
+def imports(path: Path) -> Iterator[tuple[ast.stmt, str]]:
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             yield from ((node, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield node, "." * node.level + (node.module or "")
 
 
-def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    for node in ast.walk(tree):
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in nodes(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
 
 
 def nesting(node: ast.AST, depth: int = 0) -> int:
+    """How deep its deepest statement is; `elif` is as deep as its `if`."""
     deeper = isinstance(node, ast.If | ast.For | ast.AsyncFor | ast.While | ast.Try | ast.Match)
-    is_elif = isinstance(node, ast.If) and getattr(node, "is_elif", False)
-    depth += int(deeper and not is_elif)
-    if isinstance(node, ast.If) and len(node.orelse) == 1 and isinstance(node.orelse[0], ast.If):
-        node.orelse[0].is_elif = True  # type: ignore[attr-defined]
+    depth += int(deeper)
     inner = [
-        nesting(child, depth)
+        nesting(child, depth - int(is_elif(child, node)))
         for child in ast.iter_child_nodes(node)
         if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
     ]
     return max([depth, *inner])
 
 
+def is_elif(child: ast.AST, node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and node.orelse == [child] and isinstance(child, ast.If)
+
+
 def test_there_is_something_to_check() -> None:
-    assert len(product_files()) > 50
+    assert len(files(*PRODUCT)) > 300
     assert {path.name for path in SERVICES} == {"gateway", "executor", "accounts", "billing"}
 
 
@@ -102,57 +91,73 @@ def test_a_service_opens_with_its_charter(service: Path) -> None:
         assert re.search(rf"^{line}\s", charter, re.MULTILINE), f"{service.name}: no line {line}"
 
 
-@pytest.mark.parametrize("path", all_files(), ids=name)
-def test_a_file_stays_small_enough_to_live_in(path: Path) -> None:
-    text = path.read_text()
-    tree = ast.parse(text)
-    long = [
-        function.name
-        for function in functions(tree)
-        if (function.end_lineno or 0) - function.lineno + 1 > MAX_FUNCTION_LINES
-    ]
-    deep = [function.name for function in functions(tree) if nesting(function) > MAX_NESTING]
-
-    assert text.count("\n") <= MAX_MODULE_LINES
-    assert long == []
-    assert deep == []
-    assert not HAS_NO_PLACE.search(path.name)
+def out_of_shape(path: Path) -> Iterator[str]:
+    if path.read_text().count("\n") > MAX_MODULE_LINES:
+        yield f"over {MAX_MODULE_LINES} lines"
+    if HAS_NO_PLACE.search(path.name):
+        yield "a name that says nothing"
+    for function in functions(path):
+        if (function.end_lineno or 0) - function.lineno + 1 > MAX_FUNCTION_LINES:
+            yield f"{function.name}: over {MAX_FUNCTION_LINES} lines"
+        if nesting(function) > MAX_NESTING:
+            yield f"{function.name}: nested deeper than {MAX_NESTING}"
 
 
-@pytest.mark.parametrize("path", product_files(), ids=name)
-def test_imports_stand_at_the_top_and_name_the_whole_path(path: Path) -> None:
-    tree = ast.parse(path.read_text())
-    inside = [
-        node.lineno
-        for function in functions(tree)
-        for node in ast.walk(function)
-        if isinstance(node, ast.Import | ast.ImportFrom)
-    ]
-
-    assert inside == []
-    assert [module for _, module in imports(tree) if module.startswith(".")] == []
+def test_a_file_stays_small_enough_to_live_in() -> None:
+    assert offences(files(*PRODUCT, "deploy", "clients"), out_of_shape) == {}
 
 
-@pytest.mark.parametrize("path", product_files(), ids=name)
-def test_a_library_is_imported_in_its_home_alone(path: Path) -> None:
-    strangers = [
-        module
-        for _, module in imports(ast.parse(path.read_text()))
-        for library in [module.partition(".")[0]]
-        if library in HOMES and not re.match(HOMES[library], name(path))
-    ]
-
-    assert strangers == []
+def hidden_imports(path: Path) -> Iterator[str]:
+    for function in functions(path):
+        for node in ast.walk(function):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                yield f"line {node.lineno}: inside {function.name}"
+    yield from (module for _, module in imports(path) if module.startswith("."))
 
 
-@pytest.mark.parametrize("path", product_files(), ids=name)
-def test_only_main_reads_the_environment(path: Path) -> None:
-    if path.name == "__main__.py":
-        return
-    reads = [
-        node.lineno
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"}
-    ]
+def test_imports_stand_at_the_top_and_name_the_whole_path() -> None:
+    assert offences(files(*PRODUCT), hidden_imports) == {}
 
-    assert reads == []
+
+def strangers(path: Path) -> Iterator[str]:
+    for _, module in imports(path):
+        library = module.partition(".")[0]
+        if library in HOMES and not re.match(HOMES[library], name(path)):
+            yield module
+
+
+def test_a_library_is_imported_in_its_home_alone() -> None:
+    assert offences(files(*PRODUCT), strangers) == {}
+
+
+def looks_at_the_environment(path: Path) -> Iterator[int]:
+    for node in nodes(path):
+        if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"}:
+            yield node.lineno
+
+
+def test_only_main_reads_the_environment() -> None:
+    others = [path for path in files(*PRODUCT) if path.name != "__main__.py"]
+
+    assert offences(others, looks_at_the_environment) == {}
+
+
+PLANTED = (
+    "def too_deep():\n"
+    "    import litestar, os\n"
+    "    for a in b:\n        while c:\n            if d:\n                if e:\n"
+    "                    os.environ\n"
+) + "\n" * MAX_MODULE_LINES  # fmt: skip
+
+
+def test_what_is_out_of_shape_would_be_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted = tmp_path / "helpers.py"
+    planted.write_text(PLANTED)
+    monkeypatch.setattr("tests.support.source.ROOT", tmp_path)
+
+    assert len(list(out_of_shape(planted))) == 3
+    assert len(list(hidden_imports(planted))) == 1
+    assert list(looks_at_the_environment(planted)) == [7]
+    assert offences([planted], lambda path: [path.name]) == {"helpers.py": ["helpers.py"]}

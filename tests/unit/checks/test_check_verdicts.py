@@ -55,6 +55,17 @@ def test_every_floor_is_of_something_that_is_locked() -> None:
     assert all(Version(floor) for floor, _ in FLOORS.values())
 
 
+def test_a_lock_within_another_is_looked_up_with_it_and_no_lock_is_left_out() -> None:
+    product, tools = {"a": "1", "b": "2"}, {"a": "1", "b": "2", "c": "3"}
+
+    assert advisories.widest({"product": product, "tools": tools}) == ["tools"]
+    assert advisories.widest({"product": product, "tools": {"a": "1", "c": "3"}}) == [
+        "product",
+        "tools",
+    ]
+    assert advisories.widest({"product": product, "same": product}) == ["product", "same"]
+
+
 def test_an_audit_that_left_something_out_fails() -> None:
     assert verdict("some.lock", Report([UNKNOWN, GOOD])) == (
         False,
@@ -101,6 +112,24 @@ def test_an_unknown_secret_fails_and_a_clean_scan_says_how_much_it_saw() -> None
 def test_the_scanner_sees_what_is_planted_and_nothing_in_a_sentence() -> None:
     assert leaks.sees(leaks.PLANTED)
     assert not leaks.sees("A sentence.")
+
+
+def test_a_clean_file_is_scanned_once_and_again_when_it_changed(tmp_path: Path) -> None:
+    memory = tmp_path / "memory"
+    clean, dirty = tmp_path / "clean.txt", tmp_path / "dirty.txt"
+    clean.write_text("A sentence.\n")
+    dirty.write_text(f"{leaks.PLANTED}\n")
+
+    def found() -> set[str]:
+        return set(leaks.scan_changed([clean.name, dirty.name], tmp_path, memory).results)
+
+    assert found() == found() == {"dirty.txt"}  # what is found is never remembered away
+    assert len(memory.read_text().split()) == 1
+    clean.write_text(f"{leaks.PLANTED}\n")
+    assert found() == {"clean.txt", "dirty.txt"}
+    clean.write_text("A sentence.\n")
+    dirty.write_text("Another.\n")
+    assert found() == set()
 
 
 def test_every_committed_file_but_the_locks_is_scanned() -> None:
