@@ -192,3 +192,24 @@ SEED = Process(
     settings=_ACCOUNTS,
     ports=(),
 )
+
+OPERATOR = Process(
+    name="operator",
+    package="deploy",
+    service="operator",
+    role=(),
+    settings={
+        "LEDGER_URL": "postgresql://reqrun_operator:{password[operator]}"
+        + _POSTGRESQL
+        + "/requests",
+        "BROKER_URL": "amqp://operator:{password[operator]}" + _RABBITMQ,
+        "PROCESSES": ",".join(
+            f"{one.name}=http://127.0.0.1:{{port[{one.name}-internal]}}" for one in PROCESSES
+        ),
+        "API_URL": "http://127.0.0.1:{port[gateway]}",
+        "KEY_FOLDER": "{folder}/keys",
+        **_REDIS,
+    },
+    ports=(),
+)
+"""`reqrun`: what it gets when it looks after this stack."""

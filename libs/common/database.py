@@ -163,18 +163,19 @@ class Database:
     async def check_durability(self) -> None:
         """For the start: raises NotDurable where a crash could lose an acknowledged commit."""
         async with self._engine.connect() as connection:
-            for setting, good in _DURABLE.items():
+            for setting, good in DURABLE.items():
                 value = await connection.scalar(text(f"SHOW {setting}"))
                 if value not in good:
                     log.error(DURABILITY_MISSING, reason=f"{setting} = {value}")
                     raise NotDurable(f"PostgreSQL runs with {setting} = {value}.")
 
 
-_DURABLE: Final = {
+DURABLE: Final = {
     "fsync": frozenset({"on"}),
     "full_page_writes": frozenset({"on"}),
     "synchronous_commit": _SAFE_COMMITS,
 }
+"""Settings of the server, and the values with which it keeps what it acknowledged."""
 
 
 def _connect_arguments(application: str, bounds: Bounds) -> dict[str, object]:

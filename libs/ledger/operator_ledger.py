@@ -60,8 +60,7 @@ class OperatorLedger:
 
     async def measure_leases(self) -> Leases:
         """How leases stand."""
-        [row] = await self.database.run(lambda connection: connection.fetch(_LEASES))
-        return Leases(row["held"], row["ended"], max(row["oldest"], 0.0))
+        return await self.database.run(read_leases)
 
     async def list_untold(self) -> list[Untold]:
         """What waits in the outbox, the oldest kind first."""
@@ -87,6 +86,12 @@ class OperatorLedger:
     async def close(self) -> None:
         """Close all connections."""
         await self.database.close()
+
+
+async def read_leases(connection: Connection) -> Leases:
+    """How leases stand, by the database's clock."""
+    [row] = await connection.fetch(_LEASES)
+    return Leases(row["held"], row["ended"], max(row["oldest"], 0.0))
 
 
 async def _show(connection: Connection, request_id: str) -> tuple[str, show.Shown] | None:

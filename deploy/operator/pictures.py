@@ -1,0 +1,79 @@
+"""Answers as people read them: tables for what is listed, lines for one thing."""
+
+from datetime import datetime
+from functools import singledispatch
+from typing import Any, Final
+
+import msgspec
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from deploy.operator.doctor.check import Finding, Report, State
+from libs.common.commands import render
+
+_MARKS: Final = {
+    State.OK: "[green]✓ ok[/]",
+    State.WARN: "[yellow]! warn[/]",
+    State.FAIL: "[red]✗ fail[/]",
+    State.SKIP: "[dim]· skip[/]",
+}
+_PLAIN: Final = str | int | float | bool | datetime | None
+_MOST_COLUMNS: Final = 11
+
+
+@singledispatch
+def of(answer: Any) -> RenderableType:
+    """Whatever has no picture of its own: a table where it is a list of plain things."""
+    if isinstance(answer, list) and answer and _is_flat(answer):
+        return listed(answer)
+    return Text(render(answer, is_json=False).rstrip("\n"))
+
+
+def listed(rows: list[Any]) -> Table:
+    """A line a thing."""
+    names = rows[0].__struct_fields__
+    table = Table(*names, box=None, header_style="dim", pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(text_of(getattr(row, name))) for name in names))
+    return table
+
+
+def text_of(value: Any) -> str:
+    """A value in a cell."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ", timespec="seconds")
+    if isinstance(value, float):
+        return f"{value:,.1f}"
+    return str(value)
+
+
+@of.register
+def _(report: Report) -> RenderableType:
+    table = Table("", "", "", box=None, show_header=False, pad_edge=False)
+    for finding in report.findings:
+        table.add_row(_MARKS[finding.state], finding.check, _said(finding))
+    counts = ", ".join(f"{count} {state}" for state, count in report.counts.items() if count)
+    verdict = "[green]All is well[/]" if report.is_good else "[red]Something is wrong[/]"
+    return Group(table, Text.from_markup(f"\n{verdict}: {counts}"))
+
+
+def _said(finding: Finding) -> Text:
+    said = Text(finding.says)
+    if finding.do:
+        said.append(f"\n→ {finding.do}", style="dim")
+    return said
+
+
+def _is_flat(rows: list[Any]) -> bool:
+    names = getattr(rows[0], "__struct_fields__", ())
+    values = (getattr(row, name) for row in rows for name in names)
+    return (
+        isinstance(rows[0], msgspec.Struct)
+        and len(names) <= _MOST_COLUMNS
+        and all(isinstance(value, _PLAIN) and "\n" not in str(value) for value in values)
+    )

@@ -1,0 +1,65 @@
+"""What the operator sees: the answer on standard output, how far it is on standard error."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, TextIO
+
+import msgspec
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+from deploy.operator import pictures
+
+WIDE: Final = 160
+"""Columns where no terminal says how wide it is."""
+
+Advance = Callable[[int], None]
+"""So many more are done."""
+
+
+class Screen:
+    """`out` gets one answer and nothing else; `err` progress, and what is asked of people."""
+
+    def __init__(self, *, is_json: bool, out: TextIO | None = None) -> None:
+        self.is_json, self._out = is_json, out or sys.stdout
+        self.err = Console(stderr=True, highlight=False)
+
+    def show(self, answer: Any) -> None:
+        """One JSON document, or a picture of it."""
+        if self.is_json:
+            self._out.write(msgspec.json.encode(answer).decode() + "\n")
+            return
+        self._console().print(pictures.of(answer))
+
+    def refuse(self, code: str, text: str) -> None:
+        """Why there is no answer: JSON too, for who reads nothing else."""
+        if self.is_json:
+            self.show({"error": {"code": code, "message": text}})
+        else:
+            self.err.print(f"[red]✗[/] {text}", soft_wrap=True)
+
+    @contextmanager
+    def progress(self, text: str, total: int | None) -> Iterator[Advance]:
+        """A bar on standard error, where somebody sees it."""
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+        )
+        with Progress(
+            *columns, console=self.err, transient=True, disable=not self.err.is_terminal
+        ) as bar:
+            task = bar.add_task(text, total=total)
+            yield lambda count: bar.advance(task, count)
+
+    @contextmanager
+    def watching(self, picture: Callable[[], RenderableType]) -> Iterator[Callable[[], None]]:
+        """A picture that is drawn anew whenever it is called, where somebody sees it."""
+        with self.err.status(picture()) as status:
+            yield lambda: status.update(picture())
+
+    def _console(self) -> Console:
+        found = Console(file=self._out, highlight=False)
+        return found if found.is_terminal else Console(file=self._out, highlight=False, width=WIDE)
