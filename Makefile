@@ -54,6 +54,7 @@ check: ## Everything that needs no server: style, types, imports, architecture, 
 	@PYTHONPATH=clients/python .venv/bin/lint-imports
 	@$(PYTHON) -m pytest -q --numprocesses 2 tests/architecture
 	@$(PYTHON) -m deploy.checks.manifests
+	@$(PYTHON) -m deploy.checks.migrations
 	@$(PYTHON) -m deploy.checks.leaks
 	@$(PYTHON) -m deploy.checks.advisories $(if $(filter required,$(AUDIT)),--required) \
 		requirements.lock requirements-dev.lock

@@ -97,6 +97,7 @@ FAULTS: Final[dict[int, tuple[str, str]]] = {
     88: ("every process", "nobody reads its logs, or their disk is full"),
     89: ("network", "one service is cut off from one dependency"),
     90: ("system", "all of these in a random order"),
+    91: ("dispatcher", "killed while it counts what has ended"),
 }
 """Number: where, and what happens there."""
 
@@ -105,7 +106,6 @@ LEFT_OUT: Final[dict[int, str]] = {
     " whatever the broker loses (12, 13, 30), so a cluster adds availability, not safety.",
     33: "Only one version of RabbitMQ is at hand. Nothing counts deliveries and nothing is put back"
     " with requeue: tests/architecture forbids both.",
-    44: "Comes with rolling upgrades.",
     81: "Comes with the e-mails of accounts.",
 }
 """Why no test inflicts it."""

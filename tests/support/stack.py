@@ -19,12 +19,13 @@ from libs.common.settings import PREFIX
 from tests.support.servers import folder_for_servers
 
 _LOG_TAIL: Final = 4_000
-_PROVIDER_KEY: Final = "sk-simulated"
-_SHORT: Final = {
+PROVIDER_KEY: Final = "sk-simulated"
+SHORT: Final = {
     "HAS_CONTROLS": "true",
     "BACKOFF_SCALE": "0.1",
     "GRACE": "5",
 }
+"""What makes a system quick to try: settings without their prefix."""
 
 
 class Seeded(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,7 +154,7 @@ class System:
     def _seed(self) -> Seeded:
         provider = {
             "REQRUN_DEMO_PROVIDER_URL": f"{self.simulator_url}/v1",
-            "REQRUN_DEMO_PROVIDER_KEY": _PROVIDER_KEY,
+            "REQRUN_DEMO_PROVIDER_KEY": PROVIDER_KEY,
         }
         return msgspec.json.decode(self.stack.seed(provider), type=Seeded)
 
@@ -167,7 +168,7 @@ def running_system(
     """A whole system. Its logs are copied to `keep` when it ends; nothing else is left of it."""
     with folder_for_servers() as folder:
         call_log = folder / "calls.jsonl"
-        own = {**_SHORT, "CALL_LOG": str(call_log), **(settings or {})}
+        own = {**SHORT, "CALL_LOG": str(call_log), **(settings or {})}
         stack = Stack(folder / "stack", Options(counts=counts or {}, settings=own))
         try:
             _start(stack)
@@ -177,7 +178,7 @@ def running_system(
             try:
                 stack.stop()
             finally:
-                _tidy(stack, keep)
+                tidy(stack, keep)
 
 
 def _start(stack: Stack) -> None:
@@ -194,7 +195,7 @@ def _thaw(stack: Stack) -> None:
             controlled.thaw()
 
 
-def _tidy(stack: Stack, keep: Path) -> None:
+def tidy(stack: Stack, keep: Path) -> None:
     """Keep the logs; forget the data, which lies elsewhere when the servers may not enter here."""
     for log in stack.site.logs.glob("*.log"):
         (keep / log.name).write_bytes(log.read_bytes())

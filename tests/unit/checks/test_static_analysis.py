@@ -87,6 +87,7 @@ def test_the_check_runs_each_of_them_on_everything() -> None:
         "ruff check .\n",
         "bin/mypy\n",
         "deploy.checks.leaks\n",
+        "deploy.checks.migrations\n",
         "deploy.checks.advisories",
     ):
         assert step in check
