@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from deploy.keys.folder import KeysRefused
-from deploy.operator import installation, table
+from deploy.operator import installation, pictures, table
 from deploy.operator.desk import Desk
 from deploy.operator.screen import Screen
 from libs.common import logs
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Answer one command. argparse ends the process with 2 where the command line is wrong."""
     given = table.parser().parse_args(arguments)
     logs.configure("operator", "critical")  # standard output belongs to the answer
-    screen = Screen(is_json=given.json)
+    screen = Screen(pictures.of, is_json=given.json)
     try:
         answer = table.answer(Desk(installation.find(environ), screen, SystemClock()), given)
     except (AppError, SettingsError, KeysRefused) as refused:

@@ -10,6 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from deploy.operator.doctor.check import Finding, Report, State
+from deploy.operator.requests.changing import Changed
+from deploy.operator.requests.commands import RequestsFound, Story
 from libs.common.commands import render
 
 _MARKS: Final = {
@@ -60,6 +62,42 @@ def _(report: Report) -> RenderableType:
     counts = ", ".join(f"{count} {state}" for state, count in report.counts.items() if count)
     verdict = "[green]All is well[/]" if report.is_good else "[red]Something is wrong[/]"
     return Group(table, Text.from_markup(f"\n{verdict}: {counts}"))
+
+
+@of.register
+def _(found: RequestsFound) -> RenderableType:
+    if not found.requests:
+        return Text("No request is like that.")
+    more = Text(f"\nMore: --before {found.before}", style="dim") if found.before else Text("")
+    return Group(listed(found.requests), more)
+
+
+@of.register
+def _(story: Story) -> RenderableType:
+    lines = Table.grid(padding=(0, 2))
+    lines.add_row(Text(story.request.id, style="bold"), Text(_about(story)))
+    for moment in story.moments:
+        text = Text(moment.title)
+        text.append(f"\n{moment.text}" if moment.text else "", style="dim")
+        for name, value in moment.facts:
+            text.append(f"\n{name}: {value}", style="dim")
+        lines.add_row(text_of(moment.at) if moment.at else "", text)
+    return lines
+
+
+def _about(story: Story) -> str:
+    request = story.request
+    return f"{request.state}, {request.mode}, {request.model}, {story.project_id}"
+
+
+@of.register
+def _(changed: Changed) -> RenderableType:
+    if not changed.requests:
+        return Text(f"There is nothing to {changed.verb}.")
+    said = f"{changed.done} done, {changed.refused} refused, of {changed.found}."
+    if changed.is_dry_run:
+        said = f"Would {changed.verb} {changed.found}. Nothing was done: say it again with --yes."
+    return Group(listed(changed.requests), Text(f"\n{said}"))
 
 
 def _said(finding: Finding) -> Text:

@@ -9,20 +9,21 @@ import msgspec
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
-from deploy.operator import pictures
-
 WIDE: Final = 160
 """Columns where no terminal says how wide it is."""
 
 Advance = Callable[[int], None]
 """So many more are done."""
 
+Draw = Callable[[Any], RenderableType]
+"""Makes a picture of an answer."""
+
 
 class Screen:
     """`out` gets one answer and nothing else; `err` progress, and what is asked of people."""
 
-    def __init__(self, *, is_json: bool, out: TextIO | None = None) -> None:
-        self.is_json, self._out = is_json, out or sys.stdout
+    def __init__(self, draw: Draw, *, is_json: bool, out: TextIO | None = None) -> None:
+        self.is_json, self._draw, self._out = is_json, draw, out or sys.stdout
         self.err = Console(stderr=True, highlight=False)
 
     def show(self, answer: Any) -> None:
@@ -30,7 +31,7 @@ class Screen:
         if self.is_json:
             self._out.write(msgspec.json.encode(answer).decode() + "\n")
             return
-        self._console().print(pictures.of(answer))
+        self._console().print(self._draw(answer))
 
     def refuse(self, code: str, text: str) -> None:
         """Why there is no answer: JSON too, for who reads nothing else."""

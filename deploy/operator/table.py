@@ -12,6 +12,7 @@ from typing import Any, Final
 from deploy.keys import commands as of_keys
 from deploy.operator.desk import Desk
 from deploy.operator.doctor import commands as of_doctor
+from deploy.operator.requests import commands as of_requests
 from libs.common import commands
 from libs.common.commands import Command
 from services.accounts import __main__ as accounts
@@ -24,6 +25,7 @@ Answerer = Callable[[Desk, Namespace], Any]
 
 OURS: Final[Mapping[str, Command]] = {
     **of_doctor.COMMANDS,
+    **of_requests.COMMANDS,
 }
 HANDED_ON: Final = ("accounts", "people", "policy", "projects", "connections", "keys", "support",
                     "abuse")  # fmt: skip

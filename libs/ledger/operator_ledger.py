@@ -5,8 +5,10 @@ from typing import Final
 
 import msgspec
 
-from libs.ledger import over, search, show, upkeep
+from libs.ledger import over, search, upkeep
 from libs.ledger.connection import Connection, Database, Options
+from libs.ledger.search import Found, Wanted
+from libs.ledger.show import Shown, show
 
 TIMEOUT: Final = timedelta(seconds=30)
 """Somebody watches, and may look for something rare."""
@@ -50,11 +52,15 @@ class OperatorLedger:
     def __init__(self, url: str) -> None:
         self.database = Database(url, Options(2, TIMEOUT), name="operator")
 
-    async def search(self, wanted: search.Wanted) -> list[search.Found]:
+    async def search(self, wanted: Wanted) -> list[Found]:
         """A page of requests, newest first."""
         return await self.database.run(lambda connection: search.search(connection, wanted))
 
-    async def show(self, request_id: str) -> tuple[str, show.Shown] | None:
+    async def find(self, request_id: str) -> Found | None:
+        """One request, without its timeline."""
+        return await self.database.run(lambda connection: search.find(connection, request_id))
+
+    async def show(self, request_id: str) -> tuple[str, Shown] | None:
         """One request with its timeline, and its project."""
         return await self.database.run(lambda connection: _show(connection, request_id))
 
@@ -94,9 +100,9 @@ async def read_leases(connection: Connection) -> Leases:
     return Leases(row["held"], row["ended"], max(row["oldest"], 0.0))
 
 
-async def _show(connection: Connection, request_id: str) -> tuple[str, show.Shown] | None:
+async def _show(connection: Connection, request_id: str) -> tuple[str, Shown] | None:
     project_id = await connection.fetchval(_OWNER, request_id)
     if project_id is None:
         return None
-    shown = await show.show(connection, project_id, request_id)
+    shown = await show(connection, project_id, request_id)
     return None if shown is None else (project_id, shown)

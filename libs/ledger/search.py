@@ -99,6 +99,12 @@ async def search(connection: Connection, wanted: Wanted) -> list[Found]:
     return [_found(row) for row in rows]
 
 
+async def find(connection: Connection, request_id: str) -> Found | None:
+    """One; None where there is no such request."""
+    row = await connection.fetchrow(_COLUMNS + _ANY + "WHERE r.id = $1", request_id)
+    return None if row is None else _found(row)
+
+
 def _ids(wanted: Wanted) -> tuple[str, str]:
     """Both outside."""
     low, high = "", wanted.before_id or _LAST

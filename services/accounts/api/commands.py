@@ -12,7 +12,7 @@ from libs.common.commands import Argument, Command
 from libs.common.contracts.accounts import OnUnknownOutcome
 from libs.common.contracts.plans import PlanName
 from libs.common.settings import Secret
-from services.accounts.api import account_commands, support_commands, views
+from services.accounts.api import account_commands, request_commands, support_commands, views
 from services.accounts.domain.audit import OPERATOR
 from services.accounts.domain.errors import SealsBroken
 from services.accounts.domain.keys import Mode, NewKey, Purpose
@@ -162,6 +162,7 @@ COMMANDS: Final = {
     ),
     **account_commands.COMMANDS,
     **support_commands.COMMANDS,
+    **request_commands.COMMANDS,
     "projects create": Command(
         create_project,
         "make a project",

@@ -66,6 +66,17 @@ class RetentionRepository:
         )
         return len(gone.all())
 
+    async def count(self, sweep: Sweep, now: datetime) -> int:
+        """How many a sweep would find."""
+        over = select(func.count()).select_from(sweep.table).where(sweep.is_over(now))
+        return (await self._tx.scalars(over)).one()
+
+    async def count_audit_events(self, now: datetime) -> int:
+        """How many are old."""
+        old = AuditEvent.at < now - retention.AUDIT
+        statement = select(func.count()).select_from(AuditEvent).where(old)
+        return (await self._tx.scalars(statement)).one()
+
     async def drop_audit_events(self, now: datetime) -> int:
         """Remove at most BATCH old ones; the database keeps younger ones whatever it is asked."""
         drop = select(func.drop_audit_events_v1(now - retention.AUDIT, BATCH))

@@ -61,6 +61,12 @@ async def create(
     return project
 
 
+async def get(ports: Ports, project_id: str) -> Project:
+    """A project, erased or not. Raises ProjectNotFound."""
+    async with ports.db.transaction() as tx:
+        return await ProjectRepository(tx).get(project_id)
+
+
 async def find_by_name(ports: Ports, account_id: str, name: str) -> Project | None:
     """The account's oldest project of that name that is not erased."""
     async with ports.db.transaction() as tx:

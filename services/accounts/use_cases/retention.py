@@ -49,6 +49,15 @@ async def sweep(ports: Ports) -> dict[str, int]:
     return swept
 
 
+async def count_over(ports: Ports) -> dict[str, int]:
+    """How many rows of each table are past their window, and still there."""
+    now = ports.clock.now()
+    async with ports.db.transaction() as tx:
+        rows = RetentionRepository(tx)
+        over = {one.table.__tablename__: await rows.count(one, now) for one in SWEEPS}
+        return {**over, "audit_events": await rows.count_audit_events(now)}
+
+
 async def _repeat(work: Callable[[], Awaitable[int]]) -> int:
     total = 0
     for _ in range(ROUNDS):
