@@ -49,12 +49,13 @@ Expected = Exactly | Accepted | Says
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """What is called: always the same POST, on loopback.
+    """What is called: always the same POST. `host`: whom it names.
 
     `signing_secret`: each request is signed with it and has an idempotency key of its own.
     """
 
     port: int
+    host: str = "127.0.0.1"
     path: str
     body: str
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)

@@ -4,6 +4,8 @@ import asyncio
 import os
 import time
 from collections import deque
+from ssl import SSLContext
+from typing import Final, NamedTuple
 
 from bench.generator import ticks
 from bench.generator.job import Pace
@@ -17,12 +19,22 @@ _HEAD_START = 0.05
 _EIGHT = 8
 
 
+class Where(NamedTuple):
+    """A host, and how it proves who it is."""
+
+    host: str = "127.0.0.1"
+    ssl: SSLContext | None = None
+
+
+_HERE: Final = Where()
+
+
 class PaceLoad:
     """Connections are opened as they are needed; the one used last is used first."""
 
-    def __init__(self, plan: Pace, tally: Tally) -> None:
+    def __init__(self, plan: Pace, tally: Tally, where: Where = _HERE) -> None:
         """Nothing is sent before `run`."""
-        self._plan, self._tally = plan, tally
+        self._plan, self._tally, self._where = plan, tally, where
         self._idle: list[Connection] = []
         self._due: deque[float] = deque()
         self._open = 0
@@ -92,7 +104,7 @@ class PaceLoad:
     async def _connect(self) -> None:
         port, payload = self._address
         _, connection = await asyncio.get_running_loop().create_connection(
-            lambda: Connection(self, payload), "127.0.0.1", port
+            lambda: Connection(self, payload), self._where.host, port, ssl=self._where.ssl
         )
         self._free(connection)
 

@@ -50,7 +50,7 @@ def _signed(target: Target, secret: bytes) -> bytes:
 
 def _message(target: Target, body: bytes, extra: dict[str, str]) -> bytes:
     headers = {
-        "Host": f"127.0.0.1:{target.port}",
+        "Host": f"{target.host}:{target.port}",
         "Content-Type": "application/json",
         "Content-Length": str(len(body)),
         **target.headers,

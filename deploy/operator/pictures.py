@@ -1,6 +1,7 @@
 """Answers as people read them: tables for what is listed, lines for one thing."""
 
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import singledispatch
 from typing import Any, Final
 
@@ -10,9 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from deploy.operator.doctor.check import Finding, Report, State
+from deploy.operator.parked.commands import ParkedShown
+from deploy.operator.parked.places import ParkedListed
 from deploy.operator.requests.changing import Changed
 from deploy.operator.requests.commands import RequestsFound, Story
+from deploy.operator.upkeep import Reconciled, RetentionRun, RetentionShown
 from libs.common.commands import render
+from services.accounts.pages.rendering import duration
 
 _MARKS: Final = {
     State.OK: "[green]✓ ok[/]",
@@ -22,6 +27,9 @@ _MARKS: Final = {
 }
 _PLAIN: Final = str | int | float | bool | datetime | None
 _MOST_COLUMNS: Final = 11
+_COLUMNS: Final = (
+    "id", "state", "attempts", "mode", "model", "project_id", "created_at", "last_error_code",
+)  # fmt: skip
 
 
 @singledispatch
@@ -32,10 +40,12 @@ def of(answer: Any) -> RenderableType:
     return Text(render(answer, is_json=False).rstrip("\n"))
 
 
-def listed(rows: list[Any]) -> Table:
-    """A line a thing."""
-    names = rows[0].__struct_fields__
-    table = Table(*names, box=None, header_style="dim", pad_edge=False)
+def listed(rows: Sequence[Any], names: Sequence[str] = ()) -> Table:
+    """A line a thing, of these fields, or of all. An id stays in one piece, to be copied."""
+    names = names or rows[0].__struct_fields__
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for name in names:
+        table.add_column(name, overflow="fold", no_wrap=name.endswith(("id", "_at")))
     for row in rows:
         table.add_row(*(Text(text_of(getattr(row, name))) for name in names))
     return table
@@ -48,7 +58,9 @@ def text_of(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, datetime):
-        return value.isoformat(sep=" ", timespec="seconds")
+        return value.isoformat(sep=" ", timespec="seconds").replace("+00:00", "Z")
+    if isinstance(value, timedelta):
+        return duration(value)
     if isinstance(value, float):
         return f"{value:,.1f}"
     return str(value)
@@ -69,7 +81,7 @@ def _(found: RequestsFound) -> RenderableType:
     if not found.requests:
         return Text("No request is like that.")
     more = Text(f"\nMore: --before {found.before}", style="dim") if found.before else Text("")
-    return Group(listed(found.requests), more)
+    return Group(listed(found.requests, _COLUMNS), more)
 
 
 @of.register
@@ -98,6 +110,39 @@ def _(changed: Changed) -> RenderableType:
     if changed.is_dry_run:
         said = f"Would {changed.verb} {changed.found}. Nothing was done: say it again with --yes."
     return Group(listed(changed.requests), Text(f"\n{said}"))
+
+
+@of.register(RetentionShown)
+@of.register(RetentionRun)
+def _(told: RetentionShown | RetentionRun) -> RenderableType:
+    parts: list[RenderableType] = []
+    for name, rows in told.databases.items():
+        parts += [Text(f"{name}", style="bold"), listed(list(rows)), Text("")]
+    return Group(*parts, *_failures(told.failed))
+
+
+@of.register
+def _(told: Reconciled) -> RenderableType:
+    parts: list[RenderableType] = []
+    for name, part in (("ledger's counters that differ", told.counters), ("usage", told.usage)):
+        if part is not None:
+            parts += [Text(name, style="bold"), Text(render(part, is_json=False))]
+    return Group(*parts, *_failures(told.failed))
+
+
+@of.register
+def _(told: ParkedListed) -> RenderableType:
+    nothing = Text("Nothing lies anywhere.")
+    return Group(listed(told.lying) if told.lying else nothing, *_failures(told.failed))
+
+
+@of.register
+def _(told: ParkedShown) -> RenderableType:
+    return listed(told.messages) if told.messages else Text("Nothing is parked there.")
+
+
+def _failures(failed: Mapping[str, str]) -> list[RenderableType]:
+    return [Text(f"✗ {name}: {why}", style="red") for name, why in failed.items()]
 
 
 def _said(finding: Finding) -> Text:

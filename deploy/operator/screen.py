@@ -7,6 +7,7 @@ from typing import Any, Final, TextIO
 
 import msgspec
 from rich.console import Console, RenderableType
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 WIDE: Final = 160
@@ -56,10 +57,13 @@ class Screen:
             yield lambda count: bar.advance(task, count)
 
     @contextmanager
-    def watching(self, picture: Callable[[], RenderableType]) -> Iterator[Callable[[], None]]:
-        """A picture that is drawn anew whenever it is called, where somebody sees it."""
-        with self.err.status(picture()) as status:
-            yield lambda: status.update(picture())
+    def watching(self, picture: Callable[[], RenderableType]) -> Iterator[None]:
+        """A picture that is drawn anew four times a second, where somebody sees it."""
+        if not self.err.is_terminal:
+            yield
+            return
+        with Live(get_renderable=picture, console=self.err, transient=True):
+            yield
 
     def _console(self) -> Console:
         found = Console(file=self._out, highlight=False)

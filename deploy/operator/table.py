@@ -10,8 +10,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from deploy.keys import commands as of_keys
+from deploy.operator import upkeep as of_upkeep
 from deploy.operator.desk import Desk
 from deploy.operator.doctor import commands as of_doctor
+from deploy.operator.load import commands as of_load
+from deploy.operator.parked import commands as of_parked
 from deploy.operator.requests import commands as of_requests
 from libs.common import commands
 from libs.common.commands import Command
@@ -26,6 +29,9 @@ Answerer = Callable[[Desk, Namespace], Any]
 OURS: Final[Mapping[str, Command]] = {
     **of_doctor.COMMANDS,
     **of_requests.COMMANDS,
+    **of_parked.COMMANDS,
+    **of_upkeep.COMMANDS,
+    **of_load.COMMANDS,
 }
 HANDED_ON: Final = ("accounts", "people", "policy", "projects", "connections", "keys", "support",
                     "abuse")  # fmt: skip
@@ -45,7 +51,7 @@ def parser() -> ArgumentParser:
         "reqrun",
         "Operate ReqRun.",
         "Exit codes: 0 fine; 1 something is wrong, or nothing was found; 2 the command line is.",
-        {**OURS, **_OF_ACCOUNTS, **of_billing.COMMANDS, **_OF_MATERIAL},
+        {**_OF_ACCOUNTS, **of_billing.COMMANDS, **_OF_MATERIAL, **OURS},
     )
 
 

@@ -4,6 +4,7 @@ The upkeep of each service reads its own part; a test walks the catalogues of al
 and fails on a table that is not here. Who adds a table adds its line, and what removes its rows.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
@@ -159,3 +160,32 @@ BILLING: Final[dict[str, Kept]] = {
 }
 
 DATABASES: Final = {"accounts": ACCOUNTS, "requests": REQUESTS, "billing": BILLING}
+
+
+class Over(msgspec.Struct, frozen=True):
+    """A table, how long its rows are kept, and how many are there for longer (None: not counted).
+
+    `kept`: None for as long as `why` says.
+    """
+
+    table: str
+    kept: timedelta | None
+    over: int | None
+    why: str
+
+
+class Swept(msgspec.Struct, frozen=True):
+    """Rows of a table that went."""
+
+    table: str
+    rows: int
+
+
+def tell_over(kept: Mapping[str, Kept], counted: Mapping[str, int]) -> list[Over]:
+    """Every table of one database."""
+    return [Over(name, one.window, counted.get(name), one.why) for name, one in kept.items()]
+
+
+def tell_swept(swept: Mapping[str, int]) -> list[Swept]:
+    """By table."""
+    return [Swept(table, rows) for table, rows in swept.items()]

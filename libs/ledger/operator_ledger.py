@@ -1,5 +1,6 @@
 """The fourth hand on the ledger: the operator's. It only reads, and no content."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -9,6 +10,7 @@ from libs.ledger import over, search, upkeep
 from libs.ledger.connection import Connection, Database, Options
 from libs.ledger.search import Found, Wanted
 from libs.ledger.show import Shown, show
+from libs.ledger.states import State
 
 TIMEOUT: Final = timedelta(seconds=30)
 """Somebody watches, and may look for something rare."""
@@ -23,26 +25,12 @@ SELECT count(*) AS held,
 FROM live WHERE state = 'processing'
 """
 
-_OUTBOX: Final = """
-SELECT routing_key, count(*) AS events,
-    extract(epoch FROM clock_timestamp() - min(created_at))::float8 AS oldest_seconds
-FROM outbox WHERE sent_at IS NULL GROUP BY 1 ORDER BY 3 DESC
-"""
-
 
 class Leases(msgspec.Struct, frozen=True):
     """Leases now, and those that ended without anybody taking them; the oldest by how long."""
 
     held: int
     ended: int
-    oldest_seconds: float
-
-
-class Untold(msgspec.Struct, frozen=True):
-    """Events of one kind that no relay has told yet."""
-
-    routing_key: str
-    events: int
     oldest_seconds: float
 
 
@@ -60,6 +48,14 @@ class OperatorLedger:
         """One request, without its timeline."""
         return await self.database.run(lambda connection: search.find(connection, request_id))
 
+    async def list_ended(self, ids: Sequence[str]) -> dict[str, State]:
+        """Of these, those that have ended, and how."""
+        return await self.database.run(lambda connection: search.list_ended(connection, ids))
+
+    async def count_open(self, ids: Sequence[str]) -> dict[State, int]:
+        """Of these, the open ones by state."""
+        return await self.database.run(lambda connection: search.count_open(connection, ids))
+
     async def show(self, request_id: str) -> tuple[str, Shown] | None:
         """One request with its timeline, and its project."""
         return await self.database.run(lambda connection: _show(connection, request_id))
@@ -67,11 +63,6 @@ class OperatorLedger:
     async def measure_leases(self) -> Leases:
         """How leases stand."""
         return await self.database.run(read_leases)
-
-    async def list_untold(self) -> list[Untold]:
-        """What waits in the outbox, the oldest kind first."""
-        rows = await self.database.run(lambda connection: connection.fetch(_OUTBOX))
-        return [Untold(**dict(row)) for row in rows]
 
     async def measure_drift(self) -> upkeep.Drift:
         """Counters against rows."""

@@ -5,6 +5,7 @@ little, and is walked through `live`; what ended is walked by id, so a window of
 such a search.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -42,6 +43,9 @@ WHERE r.id > $1 AND r.id < $2
     AND ($10::text IS NULL OR coalesce(f.last_error_code, l.last_error_code) = $10)
 ORDER BY r.id DESC LIMIT $11
 """
+
+_ENDED: Final = "SELECT request_id, state FROM results WHERE request_id = ANY($1)"
+_STATES: Final = "SELECT state, count(*) AS n FROM live WHERE id = ANY($1) GROUP BY 1"
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +107,18 @@ async def find(connection: Connection, request_id: str) -> Found | None:
     """One; None where there is no such request."""
     row = await connection.fetchrow(_COLUMNS + _ANY + "WHERE r.id = $1", request_id)
     return None if row is None else _found(row)
+
+
+async def list_ended(connection: Connection, ids: Sequence[str]) -> dict[str, State]:
+    """Of these requests, those that have ended, and how."""
+    rows = await connection.fetch(_ENDED, list(ids))
+    return {row["request_id"]: State(row["state"]) for row in rows}
+
+
+async def count_open(connection: Connection, ids: Sequence[str]) -> dict[State, int]:
+    """Of these requests, how many of those that are open are in which state."""
+    rows = await connection.fetch(_STATES, list(ids))
+    return {State(row["state"]): row["n"] for row in rows}
 
 
 def _ids(wanted: Wanted) -> tuple[str, str]:

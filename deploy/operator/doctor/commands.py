@@ -35,7 +35,7 @@ SCHEMAS: Final = {
 
 async def doctor(desk: Desk, given: Namespace) -> Report:
     """`doctor`."""
-    servers = _servers(desk)
+    servers = servers_of(desk)
     wanted = [one for one in _checks(desk, servers) if _is_wanted(one, given.only)]
     with desk.screen.progress("Looking at everything", len(wanted)) as advance:
         report = await examine(wanted, lambda _: advance(1))
@@ -62,7 +62,8 @@ def _checks(desk: Desk, servers: Mapping[str, Server]) -> Iterator[Check]:
     yield from machine.checks(desk.installation.folder)
 
 
-def _servers(desk: Desk) -> dict[str, Server]:
+def servers_of(desk: Desk) -> dict[str, Server]:
+    """The three databases, each for a role of ours; nothing is opened yet."""
     url = desk.settings.ledger_url
     is_set = bool(url.reveal())
     ledger_server = Server("requests", url if is_set else None, "REQRUN_LEDGER_URL is not set")

@@ -19,22 +19,6 @@ class ChangedRequestView(msgspec.Struct, frozen=True):
     project_id: str
 
 
-class OverView(msgspec.Struct, frozen=True):
-    """A table, how long its rows are kept, and how many are there longer than that."""
-
-    table: str
-    kept_days: float | None
-    why: str
-    over: int | None
-
-
-class SweptView(msgspec.Struct, frozen=True):
-    """Rows of a table that went."""
-
-    table: str
-    rows: int
-
-
 async def cancel(ports: Ports, given: Namespace, _: object) -> Any:
     """`requests cancel`."""
     project = await projects.get(ports, given.project)
@@ -51,26 +35,12 @@ async def retry(ports: Ports, given: Namespace, _: object) -> Any:
 
 async def show_retention(ports: Ports, _: Namespace, __: object) -> Any:
     """`retention show`."""
-    return over_views(windows.ACCOUNTS, await retention.count_over(ports))
+    return windows.tell_over(windows.ACCOUNTS, await retention.count_over(ports))
 
 
 async def run_retention(ports: Ports, _: Namespace, __: object) -> Any:
     """`retention run`."""
-    swept = await retention.sweep(ports)
-    return [SweptView(table, rows) for table, rows in swept.items()]
-
-
-def over_views(kept: dict[str, windows.Kept], over: dict[str, int]) -> list[OverView]:
-    """Every table of one database; `over` None where its rows are nobody's to count."""
-    return [
-        OverView(
-            table=name,
-            kept_days=None if one.window is None else one.window / windows.DAY,
-            why=one.why,
-            over=over.get(name),
-        )
-        for name, one in kept.items()
-    ]
+    return windows.tell_swept(await retention.sweep(ports))
 
 
 _PROJECT: Final[Argument] = ("--project", {"required": True, "metavar": "ID"})

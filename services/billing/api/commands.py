@@ -5,9 +5,16 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from libs.common import commands
+from libs.common import retention as windows
 from libs.common.commands import Command
 from services.billing.ports import Ports
-from services.billing.use_cases import paddle_reconciling, processing, reconciling, usage
+from services.billing.use_cases import (
+    paddle_reconciling,
+    processing,
+    reconciling,
+    retention,
+    usage,
+)
 
 
 async def show_usage(ports: Ports, given: Namespace) -> Any:
@@ -38,7 +45,23 @@ async def reconcile_paddle(ports: Ports, given: Namespace) -> Any:
     return await paddle_reconciling.reconcile(ports, is_repairing=not given.dry_run)
 
 
+async def show_retention(ports: Ports, _: Namespace) -> Any:
+    """`retention show`."""
+    return windows.tell_over(windows.BILLING, await retention.count_over(ports))
+
+
+async def run_retention(ports: Ports, _: Namespace) -> Any:
+    """`retention run`."""
+    return windows.tell_swept(await retention.sweep(ports))
+
+
 COMMANDS: Final = {
+    "retention show": Command(
+        show_retention, "list how long each table is kept, and how much is there for longer"
+    ),
+    "retention run": Command(
+        run_retention, "remove now what is past its window, as the worker does"
+    ),
     "paddle reconcile": Command(
         reconcile_paddle,
         "compare with Paddle what accounts bought and paid, and take over what is otherwise",

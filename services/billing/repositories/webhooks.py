@@ -176,6 +176,11 @@ class WebhookRepository:
             .execution_options(synchronize_session=False)
         )
 
+    async def count_old(self, before: datetime) -> int:
+        """How many came before."""
+        old = select(func.count()).where(Webhook.received_at < before)
+        return (await self._tx.scalars(old)).one()
+
     async def drop_old(self, before: datetime, limit: int) -> int:
         """Remove at most `limit` that came before; how many."""
         dropped: int = (

@@ -36,28 +36,38 @@ async def keep_up(ports: Ports, stop: asyncio.Event) -> None:
         await sleep(stop, EVERY.total_seconds())
 
 
-async def sweep(ports: Ports) -> None:
-    """Webhooks, customers of nobody's, sales that came to nothing, invoices after ten years."""
+async def count_over(ports: Ports) -> dict[str, int]:
+    """Webhooks past their window and still there; the rest is not counted, only swept."""
+    async with ports.db.transaction() as tx:
+        old = await WebhookRepository(tx).count_old(ports.clock.now() - retention.WEBHOOKS)
+    return {"webhooks": old}
+
+
+async def sweep(ports: Ports) -> dict[str, int]:
+    """Webhooks, customers of nobody's, sales that came to nothing, invoices after ten years.
+
+    How many rows went.
+    """
     now = ports.clock.now()
     webhooks, strangers = now - retention.WEBHOOKS, now - retention.STRANGERS
     payments = now - retention.USAGE
-    await _in_batches(ports, "webhooks", lambda tx: WebhookRepository(tx).drop_old(webhooks, BATCH))
-    await _in_batches(
-        ports, "customers", lambda tx: EntityRepository(tx).drop_strangers(strangers, BATCH)
-    )
-    await _in_batches(
-        ports,
-        "transactions",
-        lambda tx: InvoiceRepository(tx).drop_old(payments, strangers, BATCH),
-    )
+    drops: dict[str, Callable[[Transaction], Awaitable[int]]] = {
+        "webhooks": lambda tx: WebhookRepository(tx).drop_old(webhooks, BATCH),
+        "customers": lambda tx: EntityRepository(tx).drop_strangers(strangers, BATCH),
+        "transactions": lambda tx: InvoiceRepository(tx).drop_old(payments, strangers, BATCH),
+    }
+    return {table: await _in_batches(ports, table, drop) for table, drop in drops.items()}
 
 
 async def _in_batches(
     ports: Ports, table: str, drop: Callable[[Transaction], Awaitable[int]]
-) -> None:
+) -> int:
+    total = 0
     for _ in range(ROUNDS):
         async with ports.db.transaction() as tx:
             dropped = await drop(tx)
         SWEPT.labels(table).inc(dropped)
+        total += dropped
         if dropped < BATCH:
-            return
+            break
+    return total
