@@ -22,7 +22,7 @@ from libs.common.errors import Conflict, Unavailable
 from services.accounts.domain.audit import Actor, Change, Entry
 from services.accounts.domain.countries import check_country
 from services.accounts.domain.emails import check_email
-from services.accounts.domain.errors import BillingAway
+from services.accounts.domain.errors import BillingAway, NotVerified
 from services.accounts.domain.forms import Fields
 from services.accounts.models import Account, Person
 from services.accounts.ports import Ports
@@ -65,7 +65,13 @@ async def check_debt(ports: Ports, account: Account) -> datetime | None:
 
 
 async def check_out(ports: Ports, person: Person, plan: PlanName, network: str) -> str:
-    """Where they pay for it. Raises BillingAway, Conflict."""
+    """Where they pay for it. Raises NotVerified, BillingAway, Conflict.
+
+    The payment provider knows people by their address of e-mail, and shows who comes with one what
+    belongs to it: so the address has to be proven.
+    """
+    if person.verified_at is None:
+        raise NotVerified("Verify your e-mail address first: it is where invoices are sent to.")
     await audit.note(ports, _entry(Change.CHECKOUT_STARTED, person, network, plan))
     question = CheckoutQuestion(
         plan=plan,

@@ -1,6 +1,6 @@
 """Billing accounts in the database."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
 
 import msgspec
@@ -68,15 +68,19 @@ class BillingAccountRepository:
         )
         return [_books(row) for row in await self._tx.scalars(statement)]
 
-    async def find_due(self, now: datetime, limit: int) -> Sequence[str]:
-        """Accounts whose plan changes by the clock, and the time has come."""
+    async def find_due(self, now: datetime, after: str, limit: int) -> list[str]:
+        """Accounts whose plan changes by the clock, and the time has come; of greater ids."""
         statement = (
             select(BillingAccount.account_id)
-            .where(BillingAccount.due_at <= now, BillingAccount.closed_at.is_(None))
-            .order_by(BillingAccount.due_at)
+            .where(
+                BillingAccount.due_at <= now,
+                BillingAccount.closed_at.is_(None),
+                BillingAccount.account_id > after,
+            )
+            .order_by(BillingAccount.account_id)
             .limit(limit)
         )
-        return (await self._tx.scalars(statement)).all()
+        return list(await self._tx.scalars(statement))
 
     async def save(self, books: Books) -> None:
         """What is granted, what that and the subscriptions make, and when to look again."""

@@ -28,13 +28,17 @@ class BuyingRepository:
         row = (await self._tx.execute(query)).first()
         return row is not None and has_pdf(row.state, row.invoice_number)
 
-    async def is_others(self, customer_id: str, named: str | None, account_id: str) -> bool:
-        """Whether an account that lives, and is not this one, is this customer.
+    async def owner_of(self, customer_id: str, named: str | None) -> str | None:
+        """The account that is this customer, deleted or not; None where it is nobody's here.
 
         `named`: whose Paddle's own data say it is, for customers that no webhook told of yet.
         """
         link = select(CustomerLink.account_id).where(CustomerLink.customer_id == customer_id)
-        owner = await self._tx.scalar(link) or named
+        return await self._tx.scalar(link) or named
+
+    async def is_others(self, customer_id: str, named: str | None, account_id: str) -> bool:
+        """Whether an account that lives, and is not this one, is this customer."""
+        owner = await self.owner_of(customer_id, named)
         if owner is None or owner == account_id:
             return False
         closed = exists().where(

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Table, and_, exists, func, select, text, tuple_, update
+from sqlalchemy import ColumnElement, Table, exists, func, or_, select, text, true, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -152,13 +152,19 @@ class EntityRepository:
         return dict((await self._tx.execute(statement)).all())
 
     async def customers_of(self, account_id: str) -> list[str]:
-        """All that pay for this account and for no other living one, in order."""
+        """All that pay for this account and for no other living one, in order.
+
+        Not who began to buy: see `_is_proof` of the use case.
+        """
         linked = select(CustomerLink.customer_id).where(CustomerLink.account_id == account_id)
         named = [
             select(model.customer_id).where(
-                model.named_account_id == account_id, model.customer_id.is_not(None)
+                model.named_account_id == account_id, model.customer_id.is_not(None), is_proof
             )
-            for model in (Subscription, Transaction)
+            for model, is_proof in (
+                (Subscription, true()),
+                (Transaction, Transaction.billed_at.is_not(None)),
+            )
         ]
         every = linked.union(*named).subquery()
         statement = select(every.c.customer_id).where(~_is_others(every.c.customer_id, account_id))
@@ -187,15 +193,19 @@ def _moment(columns: Any) -> Any:
 
 
 def _is_others(customer_id: ColumnElement[Any], account_id: str) -> ColumnElement[bool]:
-    """Whether an account that lives, and is not this one, pays as that customer too."""
-    living = exists().where(
-        BillingAccount.account_id == Subscription.named_account_id,
-        BillingAccount.closed_at.is_(None),
+    """Whether an account that lives, and is not this one, pays as that customer too, or first."""
+    owners = (
+        (Subscription.customer_id, Subscription.named_account_id),
+        (CustomerLink.customer_id, CustomerLink.account_id),
     )
-    return exists().where(
-        and_(
-            Subscription.customer_id == customer_id,
-            Subscription.named_account_id != account_id,
-            living,
+    return or_(
+        *(
+            exists().where(
+                customer == customer_id,
+                owner != account_id,
+                BillingAccount.account_id == owner,
+                BillingAccount.closed_at.is_(None),
+            )
+            for customer, owner in owners
         )
     )

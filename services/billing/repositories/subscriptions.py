@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, false, func, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.common.contracts.plans import PlanName
@@ -57,9 +57,13 @@ class Owned(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """A payment that failed and nobody was told of; `amount` is still to be paid."""
+    """A payment that failed and nobody was told of; `amount` is still to be paid.
+
+    `is_named`: the payment itself names the account.
+    """
 
     account_id: str
+    is_named: bool
     id: str
     subscription_id: str
     amount: int
@@ -68,17 +72,24 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SubscriptionRepository:
-    """Within one transaction."""
+    """Within one transaction.
 
-    def __init__(self, tx: AsyncSession) -> None:
+    `prices`: those that buy a plan here. A customer of Paddle's is one for all that the seller
+    sells: a subscription that names no account and has none of these is to something else.
+    """
+
+    def __init__(self, tx: AsyncSession, prices: Collection[str]) -> None:
         """Work in `tx`."""
         self._tx = tx
+        self._is_unnamed = Subscription.named_account_id.is_(None) & Subscription.price_ids.overlap(
+            list(prices)
+        )
 
     async def of_accounts(self, account_ids: Collection[str]) -> list[Owned]:
         """All that these ever bought, in order of their ids."""
         found = [
             row
-            for statement in _owned(account_ids)
+            for statement in self._owned(account_ids)
             for row in (await self._tx.execute(statement)).mappings()
         ]
         unpaid = [row["id"] for row in found if row["state"] == "past_due"]
@@ -120,8 +131,10 @@ class SubscriptionRepository:
         )
         linked = Transaction.customer_id == CustomerLink.customer_id
         statements: list[Select[Any]] = [
-            select(*columns, named.label("account_id")).where(*where, named.in_(account_ids)),
-            select(*columns, CustomerLink.account_id)
+            select(*columns, named.label("account_id"), true().label("is_named")).where(
+                *where, named.in_(account_ids)
+            ),
+            select(*columns, CustomerLink.account_id, false().label("is_named"))
             .join(CustomerLink, linked)
             .where(*where, named.is_(None), CustomerLink.account_id.in_(account_ids)),
         ]
@@ -145,6 +158,7 @@ class SubscriptionRepository:
             .join(CustomerLink, linked, isouter=True)
             .join(BillingAccount, BillingAccount.account_id == owner)
             .where(BillingAccount.closed_at.is_not(None), Subscription.state != "canceled")
+            .where(or_(Subscription.named_account_id.is_not(None), self._is_unnamed))
             .where(func.coalesce(Subscription.cancel_asked_at, asked_before) <= asked_before)
             .order_by(Subscription.id)
             .limit(limit)
@@ -154,6 +168,20 @@ class SubscriptionRepository:
     async def note_asked_end(self, subscription_id: str, at: datetime) -> None:
         """Paddle was asked to end it."""
         await self._set(Subscription, subscription_id, {"cancel_asked_at": at})
+
+    def _owned(self, account_ids: Collection[str]) -> tuple[Select[Any], Select[Any]]:
+        """By the account that they name, and by their customer where they name none."""
+        rest = {"account_id", "past_due_at"}
+        names = [name for name in Owned.__struct_fields__ if name not in rest]
+        columns = [getattr(Subscription, name) for name in names]
+        named = Subscription.named_account_id
+        linked = Subscription.customer_id == CustomerLink.customer_id
+        return (
+            select(*columns, named.label("account_id")).where(named.in_(account_ids)),
+            select(*columns, CustomerLink.account_id)
+            .join(CustomerLink, linked)
+            .where(self._is_unnamed, CustomerLink.account_id.in_(account_ids)),
+        )
 
     async def _set(
         self, model: type[Subscription | Transaction], row_id: str, values: dict[str, Any]
@@ -166,15 +194,3 @@ class SubscriptionRepository:
         )
 
 
-def _owned(account_ids: Collection[str]) -> tuple[Select[Any], Select[Any]]:
-    """By the account that they name, and by their customer where they name none."""
-    names = [name for name in Owned.__struct_fields__ if name not in {"account_id", "past_due_at"}]
-    columns = [getattr(Subscription, name) for name in names]
-    named = Subscription.named_account_id
-    linked = Subscription.customer_id == CustomerLink.customer_id
-    return (
-        select(*columns, named.label("account_id")).where(named.in_(account_ids)),
-        select(*columns, CustomerLink.account_id)
-        .join(CustomerLink, linked)
-        .where(named.is_(None), CustomerLink.account_id.in_(account_ids)),
-    )

@@ -78,7 +78,7 @@ async def end_bought(ports: Ports) -> int:
         return 0
     now = ports.clock.now()
     async with ports.db.transaction() as tx:
-        left = await SubscriptionRepository(tx).of_closed(now - ASK_AGAIN, BATCH)
+        left = await SubscriptionRepository(tx, ports.prices).of_closed(now - ASK_AGAIN, BATCH)
     for subscription_id in left:
         await _end(ports, ports.paddle, subscription_id, now)
     return len(left)
@@ -94,4 +94,4 @@ async def _end(ports: Ports, paddle: Paddle, subscription_id: str, now: datetime
         log.error(ENDING_FAILED, error_code=refused.code)  # noqa: TRY400  its text says no more
     ENDINGS.inc()
     async with ports.db.transaction() as tx:
-        await SubscriptionRepository(tx).note_asked_end(subscription_id, now)
+        await SubscriptionRepository(tx, ports.prices).note_asked_end(subscription_id, now)

@@ -28,7 +28,7 @@ async def show(ports: Ports, account_id: str) -> BillingAnswer:
     now = ports.clock.now()
     async with ports.db.transaction() as tx:
         books = await BillingAccountRepository(tx).get(account_id)
-        owned = await SubscriptionRepository(tx).of_accounts([account_id])
+        owned = await SubscriptionRepository(tx, ports.prices).of_accounts([account_id])
         invoices = await InvoiceRepository(tx).recent(account_id, INVOICES)
         payer = await find_payer(tx, account_id, owned)
         details = await InvoiceRepository(tx).details(payer)

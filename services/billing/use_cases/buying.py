@@ -48,7 +48,7 @@ async def find_buyer(ports: Ports, account_id: str) -> Buyer:
     """As our books have it. Raises BillingAccountNotFound."""
     async with ports.db.transaction() as tx:
         books = await BillingAccountRepository(tx).get(account_id)
-        owned = await SubscriptionRepository(tx).of_accounts([account_id])
+        owned = await SubscriptionRepository(tx, ports.prices).of_accounts([account_id])
         customers = await EntityRepository(tx).customers_of(account_id)
     living = tuple(one for one in owned if one.state != _ENDED)
     return Buyer(books=books, living=living, customers=tuple(customers))

@@ -80,7 +80,7 @@ async def _put(entities: EntityRepository, telling: Telling, touched: set[str]) 
     put = await entities.put(thing, at)
     if put.old_account_id:
         touched.add(put.old_account_id)
-    if thing.account_id and thing.customer_id:
+    if thing.account_id and thing.customer_id and _is_proof(thing):
         before = await entities.link(thing.customer_id, thing.account_id, at)
         touched.update({before} if before else ())
     if thing.kind is Kind.SUBSCRIPTION:
@@ -89,6 +89,15 @@ async def _put(entities: EntityRepository, telling: Telling, touched: set[str]) 
     if telling.has_payment_failed:
         await entities.note_payment_failure(thing.id, telling.occurred_at)
     return put.is_newest
+
+
+def _is_proof(thing: Thing) -> bool:
+    """Whether it shows that the customer is the account's, which opens their portal to it.
+
+    At a checkout anybody may type anybody's address of e-mail, and so becomes their customer: that
+    shows nothing before it is paid.
+    """
+    return thing.kind is not Kind.TRANSACTION or thing.values["billed_at"] is not None
 
 
 def _note_jump(thing: Thing, put: Put) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -13,6 +13,7 @@ from libs.common import logs, outbox
 from libs.common.contracts.billing import PaymentFailed, PlanChanged, SubscriptionEnded
 from libs.common.contracts.plans import PlanName
 from libs.common.database import Transaction
+from libs.common.errors import Unavailable
 from libs.common.pauses import growing
 from libs.common.runtime import sleep
 from services.billing.domain import subscriptions
@@ -26,6 +27,7 @@ log = logs.get(__name__)
 
 PLAN_CHANGED: Final = "plan_changed"
 DUE_LOOK_FAILED: Final = "due_plans_failed"
+DUE_PLAN_FAILED: Final = "due_plan_failed"
 
 CHANGED: Final = Counter("reqrun_plans_changed_total", "Changes of an account's plan or its period")
 ENDED: Final = Counter("reqrun_subscriptions_ended_total", "Subscriptions that came to their end")
@@ -51,9 +53,10 @@ async def refresh(tx: Transaction, ports: Ports, account_ids: Collection[str]) -
     if not ids:
         return
     owned: dict[str, list[Owned]] = defaultdict(list)
-    for one in await SubscriptionRepository(tx).of_accounts(ids):
+    repository = SubscriptionRepository(tx, ports.prices)
+    for one in await repository.of_accounts(ids):
         owned[one.account_id].append(one)
-    failures = await SubscriptionRepository(tx).untold_failures(ids)
+    failures = await repository.untold_failures(ids)
     for one_books in books:
         await _Account(tx, ports, one_books, owned[one_books.account_id]).tell(
             [failure for failure in failures if failure.account_id == one_books.account_id]
@@ -66,6 +69,7 @@ class _Account:
     def __init__(self, tx: Transaction, ports: Ports, books: Books, owned: Sequence[Owned]) -> None:
         self._tx, self._now, self._books, self._owned = tx, ports.clock.now(), books, owned
         self._bought = {one.id: one.as_bought(ports.prices) for one in owned}
+        self._subscriptions = SubscriptionRepository(tx, ports.prices)
 
     async def tell(self, failures: Sequence[Failure]) -> None:
         standing = subscriptions.stand(self._books.granted, list(self._bought.values()), self._now)
@@ -103,7 +107,7 @@ class _Account:
         bought = self._bought[owned.id]
         if bought.is_living or owned.ended_told_at or self._now < subscriptions.gives_until(bought):
             return
-        await SubscriptionRepository(self._tx).note_told_end(owned.id, self._now)
+        await self._subscriptions.note_told_end(owned.id, self._now)
         ENDED.inc()
         if bought.plan is not None:
             event = SubscriptionEnded(
@@ -115,8 +119,13 @@ class _Account:
             await outbox.add(self._tx, event)
 
     async def _tell_failure(self, failure: Failure) -> None:
-        """Once; not where the subscription is known to have gone on since."""
+        """Once; not where the subscription is known to have gone on since.
+
+        Nor for what is not known to be the account's: it may be told when that is.
+        """
         owned = next((one for one in self._owned if one.id == failure.subscription_id), None)
+        if owned is None and not failure.is_named:
+            return
         has_gone_on = (
             owned is not None
             and owned.state != "past_due"
@@ -132,7 +141,7 @@ class _Account:
             currency=failure.currency,
             grace_ends_at=_grace_ends_at(bought, failure),
         )
-        await SubscriptionRepository(self._tx).note_told_failure(failure.id, self._now)
+        await self._subscriptions.note_told_failure(failure.id, self._now)
         await outbox.add(self._tx, event)
 
 
@@ -159,21 +168,40 @@ async def keep_time(ports: Ports, stop: asyncio.Event) -> None:
     pauses = growing(LOOK_EVERY, LONGEST_PAUSE)
     while not stop.is_set():
         try:
-            is_more = await refresh_due(ports) == BATCH
+            await refresh_due(ports)
         except Exception:  # it is tried again
             log.exception(DUE_LOOK_FAILED)
             await sleep(stop, next(pauses))
             continue
         pauses = growing(LOOK_EVERY, LONGEST_PAUSE)
-        if not is_more:
-            await sleep(stop, LOOK_EVERY.total_seconds())
+        await sleep(stop, LOOK_EVERY.total_seconds())
 
 
 async def refresh_due(ports: Ports) -> int:
-    """Of accounts whose grace, paid period or the like has ended; how many, at most BATCH."""
-    async with ports.db.transaction() as tx:
-        due = await BillingAccountRepository(tx).find_due(ports.clock.now(), BATCH)
-    for account_id in due:
+    """All accounts whose grace, paid period or the like has ended; how many.
+
+    One that fails keeps no other waiting: it is raised when all have been looked at.
+    """
+    count, failures = 0, []
+    async for account_id in _due(ports):
+        try:
+            async with ports.db.transaction() as tx:
+                await refresh(tx, ports, [account_id])
+        except Unavailable:
+            raise
+        except Exception as failure:
+            log.exception(DUE_PLAN_FAILED, account_id=account_id)
+            failures.append(failure)
+        count += 1
+    if failures:
+        raise ExceptionGroup("not looked at", failures)
+    return count
+
+
+async def _due(ports: Ports) -> AsyncIterator[str]:
+    now, some = ports.clock.now(), [""]
+    while some:
         async with ports.db.transaction() as tx:
-            await refresh(tx, ports, [account_id])
-    return len(due)
+            some = await BillingAccountRepository(tx).find_due(now, some[-1], BATCH)
+        for account_id in some:
+            yield account_id

@@ -28,6 +28,9 @@ _TEXTS: Final = {
     ),
     "subscription_not_active": "The subscription is not active, so it cannot be changed.",
     "not_found": "The payment provider does not know this any more.",
+    "customer_already_exists": (
+        "Invoices of somebody else go to this address of e-mail: choose another one."
+    ),
 }
 _DETAILS: Final = {
     "tax_identifier": "The payment provider does not take this VAT id.",

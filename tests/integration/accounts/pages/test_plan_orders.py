@@ -79,6 +79,21 @@ async def test_a_checkout_begins_after_what_changes_was_said(
     assert "A checkout was begun" in (await ada.get("/audit?group=money")).text
 
 
+async def test_who_has_not_proven_their_address_does_not_buy_with_it(
+    dashboard: Dashboard,
+) -> None:
+    stranger = await people.signed_up(dashboard.ports, email="victim@example.org")
+    await plans.take(dashboard.ports, plan_changed(stranger.account_id, PlanName.FREE))
+    browser = dashboard.browser()
+    await browser.log_in(stranger.email, people.PASSWORD)
+    said = await browser.get("/billing/plans/pro")
+
+    refused = await browser.send(said, "/billing/plans/pro/checkout")
+
+    assert "Verify your e-mail address first" in refused.text
+    assert dashboard.billing.orders == []
+
+
 async def test_back_from_the_checkout_the_page_says_when_the_plan_is_there(
     dashboard: Dashboard, ada: Browser, owner: Person
 ) -> None:
