@@ -53,6 +53,7 @@ _KINDS: Final[Mapping[int, type[errors.AppError]]] = {
 _FAULTS: Final = frozenset({"route_not_found", "invalid_body", "not_found"})
 _NOT_OPEN: Final = "billing_account_not_found"
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_SECONDS: Final = re.compile(r"[0-9]{1,9}")
 
 
 class _Detail(msgspec.Struct):
@@ -152,7 +153,7 @@ def _refusal(response: httpx2.Response) -> Exception:
         text = f"{response.status_code} {detail.code}"
         return httpx2.HTTPStatusError(text, request=response.request, response=response)
     seconds = response.headers.get("retry-after", "")
-    retry_after = timedelta(seconds=int(seconds)) if seconds.isdigit() else None
+    retry_after = timedelta(seconds=int(seconds)) if _SECONDS.fullmatch(seconds) else None
     error = kind(detail.message, retry_after=retry_after)
     error.code = detail.code  # type: ignore[misc]  # billing's own, of this one refusal
     return error

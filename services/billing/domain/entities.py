@@ -5,13 +5,14 @@ our columns'. What is not kept is not read: names of people, streets, cards.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
 import msgspec
 
 from services.billing.domain.invoices import Line
-from services.billing.domain.notices import Moment, Unreadable
+from services.billing.domain.notices import Moment, Unreadable, check_moment
 
 Id = Annotated[str, msgspec.Meta(pattern=r"^[\x21-\x7e]{1,40}$")]
 Word = Annotated[str, msgspec.Meta(pattern=r"^[a-z_]{1,20}$")]
@@ -213,6 +214,9 @@ def read(kind: Kind, data: bytes | msgspec.Raw) -> Thing:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Unreadable(f"This is no {kind} as Paddle documents it.") from None
     values = told.values() | {"state": told.status}
+    for value in values.values():
+        if isinstance(value, datetime):
+            check_moment(value)
     customer_id = told.id if kind is Kind.CUSTOMER else told.customer_id
     if kind is not Kind.CUSTOMER:
         values["customer_id"] = customer_id

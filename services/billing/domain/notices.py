@@ -1,7 +1,7 @@
 """What Paddle tells in one webhook, before anybody looks at what it is about."""
 
 import hashlib
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Final
 
 import msgspec
@@ -40,9 +40,21 @@ _DECODE: Final = msgspec.json.Decoder(Notice).decode
 def read(body: bytes) -> Notice:
     """The event in a webhook's body. Raises Unreadable."""
     try:
-        return _DECODE(body)
+        notice = _DECODE(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Unreadable("These bytes are no event.") from None
+    check_moment(notice.occurred_at)
+    return notice
+
+
+def check_moment(moment: datetime) -> None:
+    """Raises Unreadable for one that no payment has, and that nothing can be added to."""
+    if not _EARLIEST <= moment < _LATEST:
+        raise Unreadable("This is no moment of a payment.")
+
+
+_EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 def name_unreadable(body: bytes) -> str:

@@ -45,6 +45,7 @@ _PRICE_SECONDS: Final = 1.0  # half of what accounts waits for a page
 
 PRICES_KEPT: Final = timedelta(minutes=10)
 PAGE: Final = "200"
+_UNREADABLE: Final = "The payment provider's answer cannot be read."
 
 _PATHS: Final[Mapping[Family, str]] = {
     "subscription": "/subscriptions",
@@ -183,8 +184,7 @@ class HttpPaddle(CustomersApi):
             for entity in entities:
                 yield entity
             is_more = page.meta.pagination.has_more and bool(page.data)
-            # Of the next address only its question: our key goes to Paddle's own host alone.
-            params = dict(parse_qsl(urlsplit(page.meta.pagination.next or "").query))
+            params = _question(page.meta.pagination.next, params) if is_more else {}
 
     async def _as_it_is(self, subscription_id: str, refused: PaddleRefused) -> Subscription:
         """What a refused cancelling met. Raises `refused` where that is not known."""
@@ -192,6 +192,17 @@ class HttpPaddle(CustomersApi):
             return await self.get_subscription(subscription_id)
         except (PaddleAway, PaddleRefused):
             raise refused from None
+
+
+def _question(address: str | None, asked: dict[str, str]) -> dict[str, str]:
+    """Of the next page. Our key goes to Paddle's own host alone, so no more of it is taken.
+
+    Raises PaddleAway where it is none that leads on: the same page would come without end.
+    """
+    question = dict(parse_qsl(urlsplit(address or "").query))
+    if "after" not in question or question == asked:
+        raise PaddleAway(_UNREADABLE)
+    return question
 
 
 def _change(price_id: str) -> Body:
@@ -207,7 +218,7 @@ def _entity(family: Family, raw: msgspec.Raw) -> Entity:
     try:
         shape = msgspec.json.decode(raw, type=EntityShape)
     except msgspec.DecodeError:
-        raise PaddleAway("The payment provider's answer cannot be read.") from None
+        raise PaddleAway(_UNREADABLE) from None
     return Entity(
         family=family,
         id=shape.id,

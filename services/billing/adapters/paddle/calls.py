@@ -5,6 +5,7 @@ have been done (a time-out, a cut, a 5xx) only where a second time harms nobody.
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -42,6 +43,8 @@ _AWAY: Final = "The payment provider does not answer now. Nothing is lost: try a
 _BUSY: Final = 429
 _OUR_FAULT: Final = (401, 403)
 _LATER: Final = timedelta(seconds=10)
+_SECONDS: Final = re.compile(r"[0-9]{1,9}")
+_LONGEST_ASKED: Final = 3_600.0
 
 Answer = TypeVar("Answer")
 
@@ -151,9 +154,9 @@ def _seconds_asked(error: BaseException) -> float | None:
 
 
 def _retry_seconds(response: httpx2.Response) -> float | None:
-    """Paddle says whole seconds."""
+    """Paddle says whole seconds. What nobody would wait for is not more than `_LONGEST_ASKED`."""
     text = response.headers.get("retry-after", "")
-    return float(text) if text.isdigit() else None
+    return min(float(text), _LONGEST_ASKED) if _SECONDS.fullmatch(text) else None
 
 
 def _noun(call: Call) -> str:

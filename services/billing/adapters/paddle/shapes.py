@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from libs.common.contracts.billing import Money, SubscriptionState
+from services.billing.domain.notices import Moment
 from services.billing.domain.paddle import Address, Business, Costs, Customer, Subscription
 
 Shape = TypeVar("Shape")
@@ -236,8 +237,8 @@ class EntityShape(msgspec.Struct, frozen=True):
     """What every listed thing has."""
 
     id: str
-    created_at: datetime
-    updated_at: datetime | None = None
+    created_at: Moment
+    updated_at: Moment | None = None
 
 
 def _signed(outcome: Outcome) -> Money:
