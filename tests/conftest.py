@@ -7,6 +7,8 @@ from typing import Final
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from deploy.local.servers.postgresql import PostgreSql
 from deploy.local.servers.rabbitmq import RabbitMq
@@ -16,6 +18,7 @@ from libs.ledger import migrations
 from tests.support import servers
 
 _FAULTS: Final = Path(__file__).parent / "faults"
+_ONE_SYSTEM: Final = ("tests/browser/", "tests/e2e/")
 
 # A loaded machine is no reason to call a property slow.
 settings.register_profile("any-machine", deadline=None)
@@ -28,6 +31,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(_FAULTS):
             item.add_marker("alone")
+
+
+class ByFileOrSystem(LoadScopeScheduling):  # type: ignore[misc]
+    """A file's tests run in one process, and so do all that share a system: it starts once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return next((folder for folder in _ONE_SYSTEM if path.startswith(folder)), path)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
+    """`--dist loadfile`, but for whole systems."""
+    return ByFileOrSystem(config, log) if config.option.dist == "loadfile" else None
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -15,7 +15,7 @@ from tests.support.stack import System, running_system
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """One of everything. Its logs stay in pytest's folder."""
     open_hosts = {"OPEN_HOSTS": "127.0.0.1"}  # where providers of the tests are
@@ -33,7 +33,7 @@ def artefacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(chosen)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def chromium() -> AsyncIterator[Browser]:
     """The distribution's. Its sandbox refuses to run as root."""
     program = next(filter(None, map(shutil.which, _NAMES)), None)
@@ -46,13 +46,13 @@ async def chromium() -> AsyncIterator[Browser]:
         await started.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def house(system: System, chromium: Browser, artefacts: Path) -> House:
     """All of it."""
     return House(system, chromium, artefacts)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def customer(house: House) -> Customer:
     """Somebody who has used the dashboard for a while. No test takes anything from them."""
     return await settled(house)

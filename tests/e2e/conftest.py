@@ -10,14 +10,14 @@ from tests.support.collector import collector as listening
 from tests.support.stack import System, running_system
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def collector() -> Iterator[Collector]:
     """Where the system's spans go."""
     with listening() as kept:
         yield kept
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def system(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[System]:
     """One of everything, all of it traced. Its logs stay in pytest's folder."""
     traced = {"TRACES_URL": collector.url, "TRACES_RATIO": "1"}

@@ -18,7 +18,7 @@ from tests.support.stack_faults import COUNTS
 DRAIN_SECONDS = 60.0
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def battered_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """Two gateways, two executors, one of everything else. Its logs stay in pytest's folder."""
     with running_system(tmp_path_factory.mktemp("logs"), COUNTS) as started:

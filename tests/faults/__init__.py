@@ -1,0 +1,1 @@
+"""A package: what its conftest starts for all of it ends with its last test."""
