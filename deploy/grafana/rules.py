@@ -9,6 +9,9 @@ import yaml
 RULES: Final = "deploy/grafana/alerts.yaml"
 PROMETHEUS_RULE: Final = "deploy/k8s/base/alerts/rules.yaml"
 
+PLACEHOLDER: Final = "https://reqrun.example/"
+"""Where alerts lead until an overlay says where the runbook is kept."""
+
 _NAME: Final = re.compile(r"\b(?:reqrun|process)_[a-z0-9_]+\b(?!\s*=)")
 _HEAD: Final = """\
 # Made from deploy/grafana/alerts.yaml by `make metrics`.

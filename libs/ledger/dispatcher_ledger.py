@@ -1,6 +1,7 @@
 """The third hand on the ledger: the dispatcher's (the others are in ledger.py)."""
 
 from collections.abc import AsyncIterator, Sequence
+from typing import Final
 
 from libs.ledger import (
     erase,
@@ -20,12 +21,15 @@ from libs.ledger.finish import Finished
 from libs.ledger.ledger import WORK_TIMEOUT
 from libs.ledger.orphans import CrashBackoff
 
+CONNECTIONS: Final = 4
+"""Of a dispatcher, at the most: half of them for plans that are made once."""
+
 
 class DispatcherLedger:
     """Moves what time alone moves: slots, hints, leases, deadlines."""
 
     def __init__(self, url: str, *, backoff: CrashBackoff) -> None:
-        options = Options(2, WORK_TIMEOUT)
+        options = Options(CONNECTIONS // 2, WORK_TIMEOUT)
         self.database = Database(url, options, name="dispatcher", plans=Plans.MADE_ONCE)
         self._scans = Database(url, options, name="dispatcher scans")
         self._backoff = backoff

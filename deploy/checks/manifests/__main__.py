@@ -1,4 +1,7 @@
-"""`python -m deploy.checks.manifests [--crds FOLDER]`: all there is to check; 1 on a fault."""
+"""`python -m deploy.checks.manifests [--crds FOLDER] [--filled-in OVERLAY]`: 1 on a fault.
+
+`--filled-in`: refuse the overlay, too, while a name in it stands for nothing (`.invalid`).
+"""
 
 import sys
 from argparse import ArgumentParser
@@ -6,8 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deploy.checks.manifests import (
+    connections,
     containers,
     edge,
+    names,
     network,
     pods,
     processes,
@@ -24,11 +29,15 @@ def main(arguments: Sequence[str]) -> int:
     """The process's exit code."""
     parser = ArgumentParser(prog="python -m deploy.checks.manifests")
     parser.add_argument("--crds", type=Path, help="a folder of CustomResourceDefinitions")
+    parser.add_argument("--filled-in", metavar="OVERLAY", help="its names must be yours")
     given = parser.parse_args(arguments)
     try:
         overlays = rendering.installations()
         findings = [one for overlay in overlays for one in of_overlay(overlay, given.crds)]
         findings += of_all(overlays)
+        if given.filled_in:
+            [mine] = [overlay for overlay in overlays if overlay.name == given.filled_in]
+            findings.append(names.check_filled_in(mine))
     except (rendering.NotRendered, processes.NotUnderstood) as refused:
         sys.stdout.write(f"✗ {refused}\n")
         return 1
@@ -47,6 +56,8 @@ def of_overlay(overlay: Overlay, crds: Path | None = None) -> list[Finding]:
         *network.check(overlay),
         *edge.check(overlay),
         topology.check(overlay),
+        connections.check(overlay),
+        names.check(overlay),
     ]
 
 

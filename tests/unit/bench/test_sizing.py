@@ -97,7 +97,7 @@ def test_what_the_sentences_say_of_the_manifests_is_so() -> None:
     assert int(in_manifest(scaler, r'targetQueryValue: "(\d+)"')) == sizing.CALLS_A_POD
     assert int(in_manifest("base/scaling.yaml", r"minReplicas: (\d+)")) == sizing.FEWEST_GATEWAYS
     assert (gateways, executors, gateways * 12 + executors * 4 + 2 * 12) == (20, 50, 464)
-    assert in_manifest(databases, r'max_connections: "(\d+)"') == "300"
+    assert in_manifest(databases, r'max_connections: "(\d+)"') == "500"
     assert in_manifest(databases, r"storage: \{size: (\w+)\}") == "50Gi"
 
 

@@ -4,11 +4,13 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from deploy.checks.manifests import __main__ as command
 from deploy.checks.manifests import (
     edge,
+    names,
     network,
     pods,
     processes,
@@ -378,7 +380,52 @@ SCHEMA_DEFECTS: list[tuple[str, str, Plant]] = [
     ),
 ]
 
-DEFECTS = [*POD_DEFECTS, *ROLLOUT_DEFECTS, *NETWORK_DEFECTS, *EDGE_DEFECTS, *SCHEMA_DEFECTS]
+
+def alert(one: Overlay) -> dict[str, Any]:
+    annotations: dict[str, Any] = find(one, "PrometheusRule", "reqrun")["spec"]["groups"][0][
+        "rules"
+    ][0]["annotations"]
+    return annotations
+
+
+VALUE_DEFECTS: list[tuple[str, str, Plant]] = [
+    (
+        "sessions of PostgreSQL",
+        "requests-db admits 464 sessions, and 500 may be wanted",
+        lambda o: find(o, "Cluster", "requests-db")["spec"]["postgresql"]["parameters"].update(
+            max_connections="464"
+        ),
+    ),
+    (
+        "sessions of PostgreSQL",
+        "requests-db admits 500 sessions, and 504 may be wanted",
+        lambda o: find(o, "ScaledObject", "executor")["spec"].update(maxReplicaCount=51),
+    ),
+    (
+        "sessions of PostgreSQL",
+        "mailer is not in the table",
+        lambda o: find(o, "Deployment", "billing-worker")["metadata"].update(name="mailer"),
+    ),
+    (
+        "lead to the runbook",
+        "alerts lead to https://reqrun.example/",
+        lambda o: alert(o).update(runbook_url="https://reqrun.example/docs/runbook.md#x"),
+    ),
+    (
+        "lead to the runbook",
+        "2 places",
+        lambda o: alert(o).update(runbook_url="https://elsewhere.example.com/#x"),
+    ),
+]
+
+DEFECTS = [
+    *POD_DEFECTS,
+    *ROLLOUT_DEFECTS,
+    *NETWORK_DEFECTS,
+    *EDGE_DEFECTS,
+    *SCHEMA_DEFECTS,
+    *VALUE_DEFECTS,
+]
 
 
 def test_what_is_committed_has_no_defect(rendered: Overlay) -> None:
@@ -412,6 +459,20 @@ def test_every_check_of_an_overlay_has_a_defect_planted_for_it(rendered: Overlay
     checks = [one.check for one in command.of_overlay(rendered)]
 
     assert [c for c in checks if not any(rule in c for rule, _, _ in DEFECTS)] == []
+
+
+def test_names_that_stand_for_nothing_are_refused_where_that_is_asked(rendered: Overlay) -> None:
+    found = names.check_filled_in(rendered)
+
+    assert "PrometheusRule/reqrun still has https://runbook.reqrun.invalid" in texts([found])
+    assert "Ingress/api still has api.reqrun.invalid" in texts([found])
+
+
+def test_an_overlay_with_names_of_its_own_is_not_refused(overlay: Overlay) -> None:
+    text = msgspec.json.encode(overlay.objects).replace(b".invalid", b".example.com")
+    mine = Overlay(overlay.name, msgspec.json.decode(text))
+
+    assert names.check_filled_in(mine).is_good
 
 
 def test_a_check_that_looked_at_nothing_fails(capsys: pytest.CaptureFixture[str]) -> None:
