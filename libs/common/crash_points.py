@@ -35,6 +35,8 @@ POINTS: Final[Mapping[str, str]] = {
     "dispatch.after_commit": "requests have their slots or a hint is due again; no hint is sent",
     "orphans.after_commit": "attempts of the dead are closed, and nobody who waits is woken",
     "erase.after_batch": "some requests of an erased project are gone, the next ones not begun",
+    "roll_up.before_commit": "what has ended is counted, not committed",
+    "roll_up.after_commit": "it is counted and committed, and the next not begun",
     "relay.before_publish": "events are locked, not published",
     "relay.after_publish": "events are published, not marked as sent",
     "usage.before_commit": "usage is written, not committed",

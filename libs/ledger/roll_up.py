@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from libs.common.crash_points import crash_point
 from libs.ledger.connection import Connection, Database
 
 LIMIT: Final = 128
@@ -92,7 +93,12 @@ async def forget_project(database: Database, project_id: str) -> int:
 
 async def _step(connection: Connection) -> int:
     """How many rows of the outbox were counted; none where somebody else counts just now."""
-    counted: int | None = await connection.fetchval(_ROLL_UP, LIMIT)
+    async with connection.transaction():
+        counted: int | None = await connection.fetchval(_ROLL_UP, LIMIT)
+        if counted:
+            crash_point("roll_up.before_commit")
+    if counted:
+        crash_point("roll_up.after_commit")
     return counted or 0
 
 
