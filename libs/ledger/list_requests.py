@@ -14,7 +14,7 @@ import msgspec
 
 from libs.common.ids import lowest_id
 from libs.ledger.connection import Connection
-from libs.ledger.pause import HELD, WAITING
+from libs.ledger.pause import HELD, LISTED
 from libs.ledger.states import FINAL, State
 
 # An id is minted by the gateway's clock just before `created_at` is taken from the database's.
@@ -45,14 +45,14 @@ def _walk(table: str, column: str, more: str = "") -> str:
     return f"""
         WHERE {table}.project_id = ANY($1) AND {table}.mode = $2
             AND {table}.{column} > $3 AND {table}.{column} < $4
-            AND r.created_at >= coalesce($5::timestamptz, '-infinity')
-            AND r.created_at < coalesce($6::timestamptz, 'infinity') {more}
+            AND ($5::timestamptz IS NULL OR r.created_at >= $5)
+            AND ($6::timestamptz IS NULL OR r.created_at < $6) {more}
         ORDER BY {table}.project_id DESC, {table}.{column} DESC LIMIT $7
     """
 
 
 def _by_state(ended: str, opened: str) -> str:
-    """Ended requests newest first; open ones, which the pending limit bounds, are sorted."""
+    """Each newest first. What holds a slot is sorted: limits of running requests bound it."""
     return f"""
 WITH page AS MATERIALIZED (
     SELECT id FROM (
@@ -61,10 +61,11 @@ WITH page AS MATERIALIZED (
         ) n
         UNION ALL
         SELECT n.id FROM unnest($9::text[]) AS s (state) CROSS JOIN LATERAL (
-            (SELECT r.id FROM live r {_walk("r", "id", f"AND {WAITING} {opened}")})
-            UNION ALL
-            (SELECT r.id FROM live r {_walk("r", "id", f"AND {HELD} {opened}")})
+            SELECT r.id FROM live r
+            {_walk("r", "id", f"AND {LISTED} AND r.state = s.state {opened}")}
         ) n
+        UNION ALL
+        (SELECT r.id FROM live r {_walk("r", "id", f"AND {HELD} AND r.state = ANY($9) {opened}")})
     ) AS found (id)
     ORDER BY id DESC LIMIT $7
 )
@@ -77,14 +78,14 @@ _BY_ID: Final = (
 _BY_STATE: Final = (
     _by_state(
         _walk("f", "request_id", "AND f.state = s.state"),
-        "AND r.state = s.state",
+        "",
     )
     + _ROWS
 )
 _BY_MODEL: Final = (
     _by_state(
         _walk("f", "request_id", "AND f.state = s.state AND f.model = $10"),
-        "AND r.state = s.state AND r.model = $10",
+        "AND r.model = $10",
     )
     + _ROWS
 )

@@ -18,6 +18,9 @@ HELD: Final = """
     r.slot_at IS NOT NULL AND r.due_at < (SELECT clock_timestamp() + interval '10 min')
 """
 WAITING: Final = "r.slot_at IS NULL"
+# The same rows by the index of lists. Its condition is said as nobody else says it: no plan that
+# was made while `live` was empty takes it for the index of what waits.
+LISTED: Final = "(r.slot_at IS NULL) IS TRUE"
 
 MODES: Final = ("live", "test")
 LIMIT: Final = 500

@@ -1,8 +1,8 @@
 """Stats: a project's numbers for a range of hours or days, and what is open now.
 
 What has ended comes from the roll-ups; whole days inside a range of hours from those of days, where
-only their sum is asked for. Open requests are counted up to a bound, by the index of what waits and
-by who is to be looked at soon (libs/ledger/pause.py).
+only their sum is asked for. Open requests are counted up to a bound, the oldest first, by the index
+of lists and by who is to be looked at soon (libs/ledger/pause.py).
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ import asyncpg
 import msgspec
 
 from libs.ledger.connection import Connection
-from libs.ledger.pause import HELD, WAITING
+from libs.ledger.pause import HELD, LISTED
 from libs.ledger.states import State
 
 HOUR: Final = timedelta(hours=1)
@@ -40,19 +40,31 @@ CROSS JOIN LATERAL (
 GROUP BY m.model ORDER BY (m.model = ''), 2 DESC, 1 LIMIT $6
 """
 
+
+def _listed(columns: str, limit: str) -> str:
+    """What waits of one state `s.state`, the oldest first."""
+    return f"""
+        SELECT {columns} FROM live r
+        WHERE r.project_id = $1 AND r.mode = $2 AND r.state = s.state AND {LISTED}
+        ORDER BY r.project_id, r.mode, r.state, r.id LIMIT {limit}
+    """
+
+
+# Ids sort by creation, so the least one is the oldest's.
 _OPEN: Final = f"""
-SELECT s.state, count(*) AS n, min(o.created_at) AS oldest_created_at
-FROM unnest($3::text[]) AS s (state) CROSS JOIN LATERAL (
-    SELECT created_at FROM (
-        (SELECT r.created_at FROM live r
-        WHERE r.project_id = $1 AND r.mode = $2 AND r.state = s.state AND {HELD})
-        UNION ALL
-        (SELECT r.created_at FROM live r
-        WHERE r.project_id = $1 AND r.mode = $2 AND r.state = s.state AND {WAITING}
-        ORDER BY r.project_id, r.mode, r.state, r.not_before LIMIT $4)
-    ) AS both_of LIMIT $4
-) o
-GROUP BY 1
+WITH found AS MATERIALIZED (
+    SELECT r.state, count(*) AS n, min(r.id) AS oldest FROM live r
+    WHERE r.project_id = $1 AND r.mode = $2 AND {HELD}
+    GROUP BY 1
+    UNION ALL
+    SELECT s.state, w.n, o.id FROM unnest($3::text[]) AS s (state)
+    CROSS JOIN LATERAL (SELECT count(*) AS n FROM ({_listed("", "$4")}) w) w
+    CROSS JOIN LATERAL ({_listed("r.id", "1")}) o
+), counted AS MATERIALIZED (
+    SELECT f.state, least(sum(f.n), $4)::bigint AS n, min(f.oldest) AS oldest
+    FROM found f GROUP BY 1
+)
+SELECT c.state, c.n, l.created_at AS oldest_created_at FROM counted c JOIN live l ON l.id = c.oldest
 """
 
 _COUNTED_UNTIL: Final = """

@@ -47,6 +47,15 @@ FROM requests WHERE project_id = 'prj_new' ORDER BY id DESC LIMIT $1
 """
 
 
+# Every second one waits for its next attempt, in an order that is not that of their ids; they are
+# looked at again at their deadline, as all that waits.
+_WAITING = """
+UPDATE live SET state = CASE WHEN n % 2 = 0 THEN 'queued' ELSE 'retrying' END,
+    not_before = created_at + interval '1 s' * (n * 7919 % 10007), due_at = now() + interval '1 day'
+FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM live) l WHERE l.id = live.id
+"""
+
+
 def identity(second: int) -> str:
     return lowest_id("rr", START + timedelta(seconds=second)) + "0" * 16
 
@@ -106,5 +115,45 @@ async def test_a_page_costs_the_same_beside_many_rows(ledger: Bench) -> None:
     await pages(sql)
     many = await pages(sql)
     await sql.execute("TRUNCATE live")
+
+    assert grown(few, many) == set(), (few, many)
+
+
+FEW_WAIT, MANY_WAIT = 2_000, 20_000
+IDS = [identity(number) for number in range(1, 2 * MANY_WAIT + 1)]
+WAITING: dict[str, dict[str, Any]] = {
+    "queued": {"states": frozenset({State.QUEUED})},
+    "retrying": {"states": frozenset({State.RETRYING})},
+    "open": {"states": frozenset({State.QUEUED, State.RETRYING, State.PROCESSING})},
+    "a model": {"model": "common", "states": frozenset({State.RETRYING})},
+    "a minute": {
+        "states": frozenset({State.QUEUED}),
+        "created_after": START + timedelta(seconds=2 * MANY_WAIT - 100),
+        "created_before": START + timedelta(seconds=2 * MANY_WAIT - 40),
+    },
+}
+
+
+async def waiting_pages(ledger: Bench, count: int) -> dict[str, int]:
+    """What lists of open requests touch where so many wait."""
+    sql = ledger.sql
+    await sql.execute("TRUNCATE requests, results, live")
+    await sql.execute(_REQUESTS, IDS, MANY_WAIT, RARE, START)
+    await sql.execute(_LIVE, count)
+    await sql.execute(_WAITING)
+    await sql.execute("VACUUM ANALYZE requests, live")
+    costs: dict[str, int] = {}
+    await sql.execute(MADE_EACH_TIME)
+    for name, filters in WAITING.items():
+        question = ListQuestion(project_id="prj_new", mode="live", **filters)
+        for _ in range(2):  # the catalogue's pages are read once
+            costs[name] = await buffers(sql, lambda c, q=question: list_requests(c, q))  # type: ignore[misc]
+    await sql.execute("TRUNCATE live")
+    return costs
+
+
+async def test_a_page_of_what_waits_costs_the_same_however_much_waits(ledger: Bench) -> None:
+    few = await waiting_pages(ledger, FEW_WAIT)
+    many = await waiting_pages(ledger, MANY_WAIT)
 
     assert grown(few, many) == set(), (few, many)
