@@ -15,6 +15,7 @@ from libs.ledger import (
     claim,
     counters,
     erase,
+    export,
     finish,
     give_back,
     list_requests,
@@ -33,6 +34,7 @@ from libs.ledger.claim import Claim
 from libs.ledger.connection import LEDGER_TROUBLE, Database, ItemRefused, Options, Plans
 from libs.ledger.counters import Counters
 from libs.ledger.erase import EraseAnswer
+from libs.ledger.export import ExportPage
 from libs.ledger.finish import Finish, Finished
 from libs.ledger.give_back import GiveBack
 from libs.ledger.list_requests import Listed, ListQuestion
@@ -117,6 +119,12 @@ class GatewayLedger:
     async def reveal(self, question: Question) -> Revealed | None:
         """What is kept of its content. Raises LedgerAway."""
         return await self._bodies.run(lambda connection: reveal.reveal(connection, question))
+
+    async def export_page(self, question: ListQuestion, *, has_content: bool) -> ExportPage:
+        """A page of a project's requests whole, newest first. Raises LedgerAway."""
+        return await self._bodies.run(
+            lambda connection: export.export_page(connection, question, has_content=has_content)
+        )
 
     async def read_stats(self, of: StatsRange, limits: StatsLimits) -> Stats:
         """A project's numbers. Raises LedgerAway."""

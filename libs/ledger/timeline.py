@@ -1,5 +1,6 @@
 """Timeline: the attempts of one request, ended ones from `attempts`, a running one from `live`."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -10,15 +11,16 @@ from libs.ledger.connection import Connection
 from libs.ledger.look import Question
 
 _ATTEMPTS: Final = """
-SELECT a.number, a.started_at, a.sent_at, a.finished_at, a.status_code, a.error_code, a.outcome,
-    a.retry_at, a.retry_rule, a.provider_request_id, a.provider_headers::text AS provider_headers,
-    a.prompt_tokens, a.completion_tokens, a.total_tokens
-FROM attempts a WHERE a.request_id = $1
+SELECT a.request_id, a.number, a.started_at, a.sent_at, a.finished_at, a.status_code,
+    a.error_code, a.outcome, a.retry_at, a.retry_rule, a.provider_request_id,
+    a.provider_headers::text AS provider_headers, a.prompt_tokens, a.completion_tokens,
+    a.total_tokens
+FROM attempts a WHERE a.request_id = ANY($1)
 UNION ALL
-SELECT l.attempts, l.started_at, l.sent_at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+SELECT l.id, l.attempts, l.started_at, l.sent_at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
     NULL, NULL, NULL
-FROM live l WHERE l.id = $1 AND l.state = 'processing'
-ORDER BY 1
+FROM live l WHERE l.id = ANY($1) AND l.state = 'processing'
+ORDER BY 1, 2
 """
 
 _OWNED: Final = """
@@ -71,7 +73,18 @@ async def timeline(connection: Connection, question: Question) -> list[Attempt] 
 
 async def attempts_of(connection: Connection, request_id: str) -> list[Attempt]:
     """All attempts of a request that is known to be the caller's, without the provider's errors."""
-    return [Attempt(**dict(row)) for row in await connection.fetch(_ATTEMPTS, request_id)]
+    return (await attempts_of_all(connection, [request_id])).get(request_id, [])
+
+
+async def attempts_of_all(
+    connection: Connection, request_ids: Sequence[str]
+) -> dict[str, list[Attempt]]:
+    """The same of several; who has none is absent."""
+    found: dict[str, list[Attempt]] = {}
+    for row in await connection.fetch(_ATTEMPTS, request_ids):
+        fields = dict(row)
+        found.setdefault(fields.pop("request_id"), []).append(Attempt(**fields))
+    return found
 
 
 def _with_error(attempt: Attempt, error: asyncpg.Record | None) -> Attempt:

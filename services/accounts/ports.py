@@ -22,6 +22,8 @@ from libs.common.contracts.gateway import (
     AccountStandingAnswer,
     ChangeAnswer,
     ContentAnswer,
+    ExportAnswer,
+    ExportQuestion,
     RequestAnswer,
     RequestsAnswer,
     RequestsQuestion,
@@ -51,6 +53,10 @@ class Requests(Protocol):
         self, project_id: str, request_id: str, context: KeyContext
     ) -> ContentAnswer:
         """Its bodies in plain. Raises NotFound."""
+        ...
+
+    async def export(self, project_id: str, question: ExportQuestion) -> ExportAnswer:
+        """A page of them whole, newest first."""
         ...
 
     async def cancel(self, project_id: str, request_id: str, context: KeyContext) -> ChangeAnswer:

@@ -13,6 +13,7 @@ from libs.ledger.accept import Hint, Submission, Verdict
 from libs.ledger.cancel import CancelAnswer, Change
 from libs.ledger.counters import Counters
 from libs.ledger.erase import EraseAnswer
+from libs.ledger.export import ExportPage
 from libs.ledger.list_requests import Listed, ListQuestion
 from libs.ledger.look import Question, Standing
 from libs.ledger.nonces import Nonce
@@ -70,6 +71,10 @@ class Ledger(Protocol):
 
     async def reveal(self, question: Question) -> Revealed | None:
         """All that is kept of a request's content, sealed."""
+        ...
+
+    async def export_page(self, asked: ListQuestion, *, has_content: bool) -> ExportPage:
+        """A page of a project's requests whole, newest first, sealed."""
         ...
 
     async def read_stats(self, of: StatsRange, limits: StatsLimits) -> Stats:

@@ -19,6 +19,9 @@ from libs.common.contracts.gateway import (
     AccountStandingAnswer,
     ChangeAnswer,
     ContentAnswer,
+    ExportAnswer,
+    ExportedRequest,
+    ExportQuestion,
     RequestAnswer,
     RequestRow,
     RequestsAnswer,
@@ -93,6 +96,24 @@ class Plane:
         """See Requests."""
         await self._note("content", project_id, request_id, context)
         return self.content[request_id]
+
+    async def export(self, project_id: str, question: ExportQuestion) -> ExportAnswer:
+        """See Requests. All of it on one page."""
+        self._check()
+        found = self.requests.get(project_id, {}).values()
+        return ExportAnswer(
+            tuple(
+                ExportedRequest(
+                    request=one.request,
+                    attempts=one.attempts,
+                    tokens=one.tokens,
+                    content=self.content.get(one.request.id),
+                )
+                for one in found
+                if one.request.mode == question.mode
+            ),
+            None,
+        )
 
     async def cancel(self, project_id: str, request_id: str, context: KeyContext) -> ChangeAnswer:
         """See Requests."""

@@ -78,6 +78,11 @@ def content_path(project_id: str, request_id: str) -> str:
     return f"{request_path(project_id, request_id)}/content"
 
 
+def export_path(project_id: str) -> str:
+    """`POST` of an ExportQuestion answers ExportAnswer; it changes nothing."""
+    return f"/internal/projects/{project_id}/export"
+
+
 def cancel_path(project_id: str, request_id: str) -> str:
     """`POST` of an OwnerQuestion answers ChangeAnswer; refused as the public call is."""
     return f"{request_path(project_id, request_id)}/cancel"
@@ -204,6 +209,35 @@ class ContentAnswer(msgspec.Struct, frozen=True, kw_only=True):
     result: bytes | None
     errors: dict[int, bytes]
     gone: ContentGone | None
+
+
+class ExportQuestion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A page of a project's requests whole, newest first.
+
+    `before`: ExportAnswer.before of the page that came before. `context`: as OwnerQuestion's; None
+    where nothing is to be opened.
+    """
+
+    mode: Mode
+    before: str | None
+    limit: Annotated[int, Meta(ge=1, le=MAX_PAGE)] = MAX_PAGE
+    context: KeyContext | None = None
+
+
+class ExportedRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """As RequestAnswer, of a moment. `content`: None where it does not open, or was not to."""
+
+    request: RequestRow
+    attempts: tuple[AttemptRow, ...]
+    tokens: TokenUsage | None
+    content: ContentAnswer | None
+
+
+class ExportAnswer(msgspec.Struct, frozen=True):
+    """A page, fewer than asked for where their content is large. `before`: None on the last."""
+
+    requests: tuple[ExportedRequest, ...]
+    before: str | None
 
 
 class ChangeAnswer(msgspec.Struct, frozen=True):

@@ -15,6 +15,8 @@ from libs.common.contracts.gateway import (
     AccountStandingAnswer,
     ChangeAnswer,
     ContentAnswer,
+    ExportAnswer,
+    ExportQuestion,
     OwnerQuestion,
     RequestAnswer,
     RequestsAnswer,
@@ -23,6 +25,7 @@ from libs.common.contracts.gateway import (
     account_standing_path,
     cancel_path,
     content_path,
+    export_path,
     request_path,
     requests_path,
     retry_path,
@@ -89,17 +92,21 @@ class HttpRequests:
     ) -> ContentAnswer:
         """Its bodies in plain."""
         path = content_path(project_id, _checked(request_id))
-        return await self._post(path, context, ContentAnswer)
+        return await self._post(path, OwnerQuestion(context), ContentAnswer)
+
+    async def export(self, project_id: str, question: ExportQuestion) -> ExportAnswer:
+        """A page of them whole."""
+        return await self._post(export_path(project_id), question, ExportAnswer)
 
     async def cancel(self, project_id: str, request_id: str, context: KeyContext) -> ChangeAnswer:
         """End one that is open."""
         path = cancel_path(project_id, _checked(request_id))
-        return await self._post(path, context, ChangeAnswer)
+        return await self._post(path, OwnerQuestion(context), ChangeAnswer)
 
     async def retry(self, project_id: str, request_id: str, context: KeyContext) -> ChangeAnswer:
         """Submit a failed one again; of ExecutionPlaneAway nobody knows whether it was."""
         path = retry_path(project_id, _checked(request_id))
-        return await self._post(path, context, ChangeAnswer)
+        return await self._post(path, OwnerQuestion(context), ChangeAnswer)
 
     async def stats(self, project_id: str, question: StatsQuestion) -> StatsAnswer:
         """A project's numbers."""
@@ -117,8 +124,8 @@ class HttpRequests:
         params = {name: value for name, value in asked.items() if value is not None}
         return await self._ask(self._client.build_request("GET", path, params=params), kind)
 
-    async def _post(self, path: str, context: KeyContext, kind: type[Answer]) -> Answer:
-        body = msgspec.json.encode(OwnerQuestion(context))
+    async def _post(self, path: str, question: msgspec.Struct, kind: type[Answer]) -> Answer:
+        body = msgspec.json.encode(question)
         headers = {"content-type": "application/json"}
         request = self._client.build_request("POST", path, content=body, headers=headers)
         return await self._ask(request, kind)

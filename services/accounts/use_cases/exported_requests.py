@@ -1,4 +1,4 @@
-"""The requests of an account within an export: from the gateway, a few at a time."""
+"""The requests of an account within an export: from the gateway, a page at a time."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -11,8 +11,14 @@ from typing import Final, TypeVar, get_args
 import msgspec
 
 from libs.common.contracts.accounts import KeyContext
-from libs.common.contracts.gateway import MAX_PAGE, ContentAnswer, RequestRow, RequestsQuestion
-from libs.common.errors import AppError, NotFound, Unavailable
+from libs.common.contracts.gateway import (
+    MAX_PAGE,
+    ContentAnswer,
+    ExportAnswer,
+    ExportedRequest,
+    ExportQuestion,
+)
+from libs.common.errors import AppError, Unavailable
 from libs.common.pauses import growing
 from services.accounts.domain.audit import Actor
 from services.accounts.domain.errors import ProjectNotFound
@@ -23,11 +29,10 @@ from services.accounts.models import Project
 from services.accounts.ports import Ports
 from services.accounts.use_cases import overseeing
 
-_AT_ONCE: Final = 4  # each may be some megabytes
 _TRIES: Final = 3
 _FIRST_PAUSE: Final = timedelta(seconds=0.5)
 _LONGEST_PAUSE: Final = timedelta(seconds=5)
-_MOST_UNOPENED: Final = 100  # of so many, gateways are to blame, and each costs half a minute
+_MOST_GIVEN_UP: Final = 20  # of more, gateways are to blame, and each costs half a minute
 
 _WHAT: Final = "- {}: not whole; its newest requests come first\n"
 _WHOSE: Final = "- {}: its content could not be opened\n"
@@ -46,6 +51,7 @@ class RequestFiles:
         self._ports, self._actor = ports, actor
         self.missing: list[str] = []
         self.unopened: list[str] = []
+        self._careful = self._given_up = 0
 
     async def write(self, archive: Archive, project: Project) -> AsyncGenerator[bytes, None]:
         """The archive's bytes, as they come."""
@@ -53,11 +59,11 @@ class RequestFiles:
             name = f"requests/{project.id}-{mode}.json"
             with archive.array(name) as append:
                 try:
-                    async with aclosing(self._records(project, mode)) as records:
-                        async for some in records:
-                            await asyncio.to_thread(append, some)
+                    async with aclosing(self._pages(project, mode)) as pages:
+                        async for page in pages:
+                            await asyncio.to_thread(append, map(_record, page))
                             yield archive.take()
-                except* AppError:
+                except AppError:
                     self.missing.append(name)
             yield archive.take()
 
@@ -67,68 +73,71 @@ class RequestFiles:
         told += [_WHOSE.format(request_id) for request_id in self.unopened]
         return "".join(told).encode()
 
-    async def _records(self, project: Project, mode: Mode) -> AsyncGenerator[list[bytes], None]:
+    async def _pages(
+        self, project: Project, mode: Mode
+    ) -> AsyncGenerator[Sequence[ExportedRequest], None]:
         before: str | None = None
         while True:
-            question = RequestsQuestion(mode=mode, before=before, limit=MAX_PAGE)
-            page = await patiently(
-                partial(self._ports.requests.list_requests, project.id, question)
-            )
             # Anew for each page: whoever erases the project meanwhile means what is left.
             context = await self._context(project, mode)
-            for start in range(0, len(page.requests), _AT_ONCE):
-                yield await self._few(page.requests[start : start + _AT_ONCE], project, context)
+            page = await self._page(project, ExportQuestion(mode=mode, before=before), context)
+            if context is not None:
+                unopened = (one.request.id for one in page.requests if one.content is None)
+                self.unopened.extend(unopened)
+            yield page.requests
             if page.before is None:
                 return
             before = page.before
 
-    async def _few(
-        self, rows: Sequence[RequestRow], project: Project, context: KeyContext | None
-    ) -> list[bytes]:
-        async with asyncio.TaskGroup() as group:
-            asked = [group.create_task(self._one(row, project, context)) for row in rows]
-        return [record for task in asked if (record := task.result()) is not None]
+    async def _page(
+        self, project: Project, question: ExportQuestion, context: KeyContext | None
+    ) -> ExportAnswer:
+        """Where a page is not to be had, its first request is, at last without content."""
+        if self._careful:
+            self._careful -= 1
+            return await self._one(project, question, context)
+        try:
+            return await self._ask(project, question, MAX_PAGE, context)
+        except Unavailable:
+            answer = await self._one(project, question, context)
+            self._careful = MAX_PAGE  # the one to blame is among these
+            return answer
 
     async def _one(
-        self, row: RequestRow, project: Project, context: KeyContext | None
-    ) -> bytes | None:
-        requests = self._ports.requests
+        self, project: Project, question: ExportQuestion, context: KeyContext | None
+    ) -> ExportAnswer:
         try:
-            shown = await patiently(partial(requests.show, project.id, row.id))
-            content = None if context is None else await self._content_of(row, project, context)
-        except NotFound:
-            return None  # its window ended since the page was read
-        return msgspec.json.encode(
-            RequestRecord(
-                request=shown.request,
-                attempts=shown.attempts,
-                tokens=shown.tokens,
-                content=content,
-            )
-        )
-
-    async def _content_of(
-        self, row: RequestRow, project: Project, context: KeyContext
-    ) -> ContentRecord | None:
-        """None where it cannot be opened: that costs nobody the rest. Raises NotFound."""
-        try:
-            opened = await patiently(
-                partial(self._ports.requests.open_content, project.id, row.id, context)
-            )
-        except NotFound:
-            raise
-        except AppError:
-            self.unopened.append(row.id)
-            if len(self.unopened) >= _MOST_UNOPENED:
+            return await self._ask(project, question, 1, context)
+        except Unavailable:
+            if self._given_up == _MOST_GIVEN_UP:
                 raise
-            return None
-        return _content(opened)
+            answer = await self._ask(project, question, 1, None)
+            self._given_up += 1
+            return answer
+
+    async def _ask(
+        self, project: Project, question: ExportQuestion, limit: int, context: KeyContext | None
+    ) -> ExportAnswer:
+        asked = msgspec.structs.replace(question, limit=limit, context=context)
+        return await patiently(partial(self._ports.requests.export, project.id, asked))
 
     async def _context(self, project: Project, mode: Mode) -> KeyContext | None:
         try:
             return await overseeing.context_of(self._ports, project, mode, self._actor)
         except ProjectNotFound:
             return None  # erased: what is left of its requests says nothing
+
+
+def _record(one: ExportedRequest) -> bytes:
+    """Its line in the file. In a thread of its own: it reads every body."""
+    return msgspec.json.encode(
+        RequestRecord(
+            request=one.request,
+            attempts=one.attempts,
+            tokens=one.tokens,
+            content=None if one.content is None else _content(one.content),
+        )
+    )
 
 
 def _content(answer: ContentAnswer) -> ContentRecord:

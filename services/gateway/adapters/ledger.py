@@ -9,6 +9,7 @@ from libs.ledger.cancel import CancelAnswer, Change
 from libs.ledger.connection import LedgerAway
 from libs.ledger.counters import Counters
 from libs.ledger.erase import EraseAnswer
+from libs.ledger.export import ExportPage
 from libs.ledger.ledger import GatewayLedger
 from libs.ledger.list_requests import Listed, ListQuestion
 from libs.ledger.look import Question, Standing, look
@@ -77,6 +78,10 @@ class PatientLedger:
     async def reveal(self, question: Question) -> Revealed | None:
         """See Ledger."""
         return await _patiently(self._ledger.reveal(question))
+
+    async def export_page(self, asked: ListQuestion, *, has_content: bool) -> ExportPage:
+        """See Ledger."""
+        return await _patiently(self._ledger.export_page(asked, has_content=has_content))
 
     async def read_stats(self, of: StatsRange, limits: StatsLimits) -> Stats:
         """See Ledger."""

@@ -12,6 +12,8 @@ from libs.common.contracts.gateway import (
     AttemptRow,
     ChangeAnswer,
     ContentAnswer,
+    ExportAnswer,
+    ExportedRequest,
     Mode,
     RequestAnswer,
     RequestRow,
@@ -26,6 +28,7 @@ from libs.common.contracts.stats import (
     Tally,
 )
 from libs.ledger.counters import Counters
+from libs.ledger.export import Exported
 from libs.ledger.list_requests import Listed
 from libs.ledger.look import Standing
 from libs.ledger.show import Shown
@@ -33,6 +36,7 @@ from libs.ledger.states import UNLEASED, State
 from libs.ledger.stats import OpenCount, Stats, StepTally
 from libs.ledger.timeline import Attempt
 from services.gateway.domain.latencies import add_up, percentiles
+from services.gateway.use_cases.exporting import Taken
 from services.gateway.use_cases.overseeing import Content
 
 _SUMS: Final = (
@@ -72,6 +76,21 @@ def content(opened: Content) -> ContentAnswer:
         result=opened.result,
         errors=opened.errors,
         gone=gone,  # type: ignore[arg-type]  # one of the two
+    )
+
+
+def export(page: Sequence[Taken], mode: Mode, *, has_more: bool) -> ExportAnswer:
+    """A page of requests whole."""
+    found = tuple(_exported(one, mode) for one in page)
+    return ExportAnswer(found, found[-1].request.id if has_more else None)
+
+
+def _exported(one: Taken, mode: Mode) -> ExportedRequest:
+    return ExportedRequest(
+        request=_row(one.exported.listed, mode),
+        attempts=tuple(_attempt(attempt) for attempt in one.exported.timeline),
+        tokens=_tokens(one.exported),
+        content=None if one.content is None else content(one.content),
     )
 
 
@@ -170,7 +189,7 @@ def _attempt(one: Attempt) -> AttemptRow:
     )
 
 
-def _tokens(of: Attempt | Shown) -> TokenUsage | None:
+def _tokens(of: Attempt | Shown | Exported) -> TokenUsage | None:
     if of.total_tokens is None:
         return None
     return TokenUsage(of.prompt_tokens or 0, of.completion_tokens or 0, of.total_tokens)

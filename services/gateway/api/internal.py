@@ -11,6 +11,8 @@ from libs.common.contracts.gateway import (
     AccountStandingAnswer,
     ChangeAnswer,
     ContentAnswer,
+    ExportAnswer,
+    ExportQuestion,
     OwnerQuestion,
     RequestAnswer,
     RequestsAnswer,
@@ -29,7 +31,7 @@ from services.gateway.api.queries import AnyRequest, read_query
 from services.gateway.domain.errors import UnsupportedParameter
 from services.gateway.domain.ranges import steps_of
 from services.gateway.ports import Ports
-from services.gateway.use_cases import overseeing, requests
+from services.gateway.use_cases import exporting, overseeing, requests
 from services.gateway.use_cases.entrance import Guest
 from services.gateway.use_cases.following import PREFIX
 from services.gateway.use_cases.waiting import WaitingRoom
@@ -50,7 +52,7 @@ def routes(over: Overseers, verifier: TokenVerifier) -> Router:
     return Router(
         "/internal",
         guards=[service_token(verifier, "accounts")],
-        route_handlers=[*_reading(over.ports), *_acting(over)],
+        route_handlers=[*_reading(over.ports), _exporting(over), *_acting(over)],
     )
 
 
@@ -79,6 +81,20 @@ def _reading(ports: Ports) -> list[Any]:
         return answers.counters(await overseeing.read_counters(ports, _named(account_id), asked))
 
     return [list_requests, show, show_stats, show_standing]
+
+
+def _exporting(over: Overseers) -> Any:
+    @post("/projects/{project_id:str}/export", status_code=200)
+    async def export(project_id: FromPath[str], data: JSONBody[ExportQuestion]) -> ExportAnswer:
+        caller = None
+        if data.context is not None:
+            caller = overseeing.owner(over.keyring, project_id, data.context)
+        whole = RequestsQuestion(mode=data.mode, before=data.before, limit=data.limit)
+        asked = _list_question(project_id, whole)
+        page, has_more = await exporting.export_page(over.ports, asked, caller)
+        return answers.export(page, data.mode, has_more=has_more)
+
+    return export
 
 
 def _acting(over: Overseers) -> list[Any]:

@@ -4,6 +4,7 @@ They come through accounts, which knows who may. Their calls obey the rules of t
 key: accounts sends a context for the project, which is opened here and not kept.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -16,7 +17,7 @@ from libs.common.crypto import SealBroken, SealingKeyring
 from libs.common.ids import is_id
 from libs.ledger.counters import Counters
 from libs.ledger.look import Standing
-from libs.ledger.reveal import Revealed, SealedBody
+from libs.ledger.reveal import SealedBody
 from libs.ledger.show import Shown
 from libs.ledger.stats import Stats, StatsLimits, StatsRange
 from services.gateway.domain import submissions
@@ -75,7 +76,8 @@ async def open_content(ports: Ports, caller: Caller, request_id: str) -> Content
     revealed = await ports.ledger.reveal(question(caller, request_id))
     if revealed is None:
         raise RequestNotFound
-    return _opened(caller, request_id, revealed)
+    is_erased = revealed.erased_at is not None
+    return open_bodies(caller, request_id, revealed.bodies, is_erased=is_erased)
 
 
 async def retry(ports: Ports, room: WaitingRoom, caller: Caller, request_id: str) -> Standing:
@@ -107,11 +109,14 @@ async def read_counters(ports: Ports, account_id: str, asked: StandingQuestion) 
     return await ports.ledger.read_counters(account_id, asked.anchor_day)
 
 
-def _opened(caller: Caller, request_id: str, revealed: Revealed) -> Content:
+def open_bodies(
+    caller: Caller, request_id: str, bodies: Sequence[SealedBody], *, is_erased: bool
+) -> Content:
+    """One request's, in plain. Raises ContentUnreadable."""
     request: bytes | None = None
     result: bytes | None = None
     errors: dict[int, bytes] = {}
-    for body in revealed.bodies:
+    for body in bodies:
         match body.kind:
             case "request":
                 request = unseal(caller, request_id, _sealed(body), "request")
@@ -121,7 +126,6 @@ def _opened(caller: Caller, request_id: str, revealed: Revealed) -> Content:
                 errors[body.number] = unseal(
                     caller, request_id, _sealed(body), "provider_error", body.number
                 )
-    is_erased = revealed.erased_at is not None
     return Content(request=request, result=result, errors=errors, is_erased=is_erased)
 
 

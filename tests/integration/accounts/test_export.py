@@ -3,7 +3,7 @@
 import io
 import json
 import zipfile
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -12,12 +12,13 @@ import pytest
 from libs.common.contracts.accounts import KeyContext
 from libs.common.contracts.gateway import (
     ContentAnswer,
-    RequestAnswer,
+    ExportAnswer,
+    ExportedRequest,
+    ExportQuestion,
     RequestRow,
     RequestsAnswer,
     RequestsQuestion,
 )
-from libs.common.errors import AppError, Forbidden, NotFound
 from libs.common.settings import Secret
 from services.accounts.domain.audit import OPERATOR, Filter
 from services.accounts.domain.errors import (
@@ -45,19 +46,23 @@ from tests.support.frozen_clock import START, FrozenClock
 PROVIDER_KEY = "sk-canary-0123456789abcdefWXYZ"
 PROMPT = b'{"messages": [{"role": "user", "content": "canary"}]}'
 
+CONTENT = ContentAnswer(request=PROMPT, result=b"no json", errors={1: b"{}"}, gone=None)
+
 
 class Gateways:
     """Answers as gateways do (contract: libs/common/contracts/gateway.py), as long as it is there.
 
-    `answers`: how many more it gives before it goes away; None: it stays.
+    `answers`: how many more it gives before it goes away; None: it stays. `sealed`: what does not
+    open; `poisoned`: what cannot even be tried.
     """
 
     def __init__(self, counts: dict[tuple[str, str], int]) -> None:
         self.counts = counts
         self.answers: int | None = None
         self.opened: list[KeyContext] = []
-        self.expired: set[str] = set()
-        self.sealed: dict[str, AppError] = {}
+        self.pages = 0
+        self.sealed: set[str] = set()
+        self.poisoned: set[str] = set()
 
     def go_away_after(self, answers: int) -> None:
         self.answers = answers
@@ -69,38 +74,34 @@ class Gateways:
             raise ExecutionPlaneAway
         self.answers -= 1
 
-    async def list_requests(self, project_id: str, question: RequestsQuestion) -> RequestsAnswer:
+    async def list_requests(self, _: str, question: RequestsQuestion) -> RequestsAnswer:
         self._answer()
+        assert question.limit == 1
+        return RequestsAnswer((), None)
+
+    async def export(self, project_id: str, question: ExportQuestion) -> ExportAnswer:
+        self._answer()
+        self.pages += 1
         count = self.counts.get((project_id, question.mode), 0)
         start = int(question.before or 0)
         numbers = range(start, min(start + question.limit, count))
-        rows = tuple(row(f"rr_{question.mode}_{number}", question.mode) for number in numbers)
-        return RequestsAnswer(rows, str(numbers.stop) if numbers.stop < count else None)
+        found = tuple(self._one(project_id, question, number) for number in numbers)
+        return ExportAnswer(found, str(numbers.stop) if numbers.stop < count else None)
 
-    async def show(self, _: str, request_id: str) -> RequestAnswer:
-        self._answer()
-        if request_id in self.expired:
-            raise NotFound("There is no request with this id.")
-        return RequestAnswer(
-            request=row(request_id, request_id.split("_")[1]),
+    def _one(self, project_id: str, question: ExportQuestion, number: int) -> ExportedRequest:
+        request_id, context = f"rr_{question.mode}_{number}", question.context
+        if context is not None:
+            assert (context.project_id, context.mode) == (project_id, question.mode)
+            self.opened.append(context)
+            if request_id in self.poisoned:
+                raise ExecutionPlaneAway
+        is_told = context is not None and request_id not in self.sealed
+        return ExportedRequest(
+            request=row(request_id, question.mode),
             attempts=(),
             tokens=None,
-            deadline=None,
-            max_attempts=None,
-            waits_for=None,
-            content_expires_on=date(2026, 3, 20),
+            content=CONTENT if is_told else None,
         )
-
-    async def open_content(
-        self, project_id: str, request_id: str, context: KeyContext
-    ) -> ContentAnswer:
-        self._answer()
-        assert context.project_id == project_id
-        assert f"_{context.mode}_" in request_id
-        self.opened.append(context)
-        if request_id in self.sealed:
-            raise self.sealed[request_id]
-        return ContentAnswer(request=PROMPT, result=b"no json", errors={1: b"{}"}, gone=None)
 
 
 def row(request_id: str, mode: Any) -> RequestRow:
@@ -195,16 +196,13 @@ async def test_everything_of_an_account_is_in_it_and_no_secret(
 async def test_requests_are_in_it_with_their_content(
     ports_out: Ports, held: Held, project: Project, gateways: Gateways
 ) -> None:
-    gateways.expired.add("rr_live_7")
-
     archive = await taken(ports_out, held)
 
     live = opened(archive, f"requests/{project.id}-live.json")
     test = opened(archive, f"requests/{project.id}-test.json")
-    assert [one["request"]["id"] for one in live] == [
-        f"rr_live_{number}" for number in range(230) if number != 7
-    ]
+    assert [one["request"]["id"] for one in live] == [f"rr_live_{number}" for number in range(230)]
     assert len(test) == 3
+    assert gateways.pages == 4
     assert live[0]["content"] == {
         "request": json.loads(PROMPT),
         "result": "no json",
@@ -245,12 +243,12 @@ async def test_nothing_is_begun_while_gateways_are_away(
 async def test_a_file_from_which_gateways_went_away_is_whole_and_says_what_is_missing(
     ports_out: Ports, held: Held, project: Project, gateways: Gateways
 ) -> None:
-    gateways.go_away_after(120)
+    gateways.go_away_after(2)
 
     archive = await taken(ports_out, held)
 
     live = opened(archive, f"requests/{project.id}-live.json")
-    assert 0 < len(live) < 100
+    assert len(live) == 100
     missing = archive.read("requests/INCOMPLETE.txt").decode()
     assert f"{project.id}-live.json" in missing
     assert f"{project.id}-test.json" in missing
@@ -261,7 +259,7 @@ async def test_content_that_does_not_open_costs_nobody_the_rest(
     ports_out: Ports, held: Held, project: Project, gateways: Gateways
 ) -> None:
     usual = opened(await taken(ports_out, held), f"requests/{project.id}-live.json")
-    gateways.sealed = {"rr_live_7": ExecutionPlaneAway(), "rr_live_9": Forbidden("No.")}
+    gateways.sealed = {f"rr_live_{number}" for number in range(7, 137)}
 
     archive = await taken(ports_out, held)
 
@@ -270,6 +268,22 @@ async def test_content_that_does_not_open_costs_nobody_the_rest(
     assert {one["request"]["id"] for one in live if one["content"] is None} == set(gateways.sealed)
     missing = archive.read("requests/INCOMPLETE.txt").decode()
     assert all(request_id in missing for request_id in gateways.sealed)
+
+
+async def test_what_no_page_can_be_made_of_costs_nobody_the_rest(
+    ports_out: Ports, held: Held, project: Project, gateways: Gateways
+) -> None:
+    gateways.poisoned = {"rr_live_7", "rr_live_190"}
+
+    archive = await taken(ports_out, held)
+
+    live = opened(archive, f"requests/{project.id}-live.json")
+    assert [one["request"]["id"] for one in live] == [f"rr_live_{number}" for number in range(230)]
+    closed = {one["request"]["id"] for one in live if one["content"] is None}
+    assert closed == gateways.poisoned
+    missing = archive.read("requests/INCOMPLETE.txt").decode()
+    assert all(request_id in missing for request_id in closed)
+    assert "not whole" not in missing
 
 
 async def test_whoever_does_not_know_the_password_gets_nothing(

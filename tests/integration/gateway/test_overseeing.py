@@ -13,6 +13,7 @@ from libs.common.contracts.gateway import RequestsQuestion
 from libs.common.contracts.stats import stats_path
 from libs.common.errors import AppError, Conflict, Gone, InvalidInput, LimitReached, NotFound
 from libs.common.ids import new_id
+from libs.ledger import export
 from tests.support.accounts_stand_in import LIMITS, AccountsStandIn
 from tests.support.gateways import Gateway, bearer
 from tests.support.ledgers import Bench, retry
@@ -162,6 +163,91 @@ async def test_content_that_is_gone_is_said_to_be(project: Project) -> None:
     assert (await project.asking.show(project.id, erased)).request.is_erased
 
 
+async def taken_along(
+    project: Project, before: str | None = None, limit: int = 100
+) -> contract.ExportAnswer:
+    question = contract.ExportQuestion(
+        mode="live", before=before, limit=limit, context=project.context
+    )
+    return await project.asking.export(project.id, question)
+
+
+async def test_an_export_tells_what_the_pages_of_single_requests_tell(project: Project) -> None:
+    again, done, erased = [await project.submit() for _ in range(3)]
+    await project.refuse(again)
+    await project.ledger.dispatcher.release()
+    await project.complete(again)
+    await project.complete(done)
+    await project.gateway.client.delete(f"/v1/requests/{erased}", headers=bearer(project.key))
+    running = await project.submit(idempotency_key="order-1")
+    await project.claim(running)
+
+    answer = await taken_along(project)
+
+    assert [one.request.id for one in answer.requests] == [running, erased, done, again]
+    assert answer.before is None
+    for one in answer.requests:
+        shown = await project.asking.show(project.id, one.request.id)
+        content = await project.asking.open_content(project.id, one.request.id, project.context)
+        assert (one.request, one.attempts) == (shown.request, shown.attempts)
+        assert (one.tokens, one.content) == (shown.tokens, content)
+
+
+async def test_an_export_comes_in_pages(project: Project) -> None:
+    ids = [await project.submit() for _ in range(5)]
+
+    first = await taken_along(project, limit=2)
+    second = await taken_along(project, first.before, limit=2)
+    last = await taken_along(project, second.before, limit=2)
+
+    found = [one.request.id for page in (first, second, last) for one in page.requests]
+    assert found == ids[::-1]
+    assert last.before is None
+
+
+async def test_a_page_of_an_export_ends_before_it_is_heavy(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [await project.submit() for _ in range(3)]
+    sealed = await project.ledger.sql.fetchval(
+        "SELECT max(octet_length(content)) FROM bodies WHERE request_id = ANY($1)", ids
+    )
+    pages = []
+    for most in (2 * sealed, sealed - 1):
+        monkeypatch.setattr(export, "BYTES", most)
+        pages.append(await taken_along(project))
+
+    assert [[one.request.id for one in page.requests] for page in pages] == [
+        [ids[2], ids[1]],
+        [ids[2]],
+    ]
+    assert [page.before for page in pages] == [ids[1], ids[2]]
+
+
+async def test_what_does_not_open_costs_an_export_nothing_else(project: Project) -> None:
+    good, broken = await project.submit(), await project.submit()
+    await project.ledger.sql.execute(
+        "UPDATE body_keys SET secret = decode(repeat('00', 16), 'hex') WHERE request_id = $1",
+        broken,
+    )
+
+    told = {one.request.id: one.content for one in (await taken_along(project)).requests}
+
+    opened = told[good]
+    assert told[broken] is None
+    assert opened is not None
+    assert opened.request == SENT
+
+
+async def test_without_a_context_an_export_opens_nothing(project: Project) -> None:
+    request_id = await project.submit()
+    question = contract.ExportQuestion(mode="live", before=None)
+
+    [one] = (await project.asking.export(project.id, question)).requests
+
+    assert (one.request.id, one.content) == (request_id, None)
+
+
 async def test_a_request_is_cancelled_once(project: Project) -> None:
     request_id = await project.submit()
 
@@ -234,6 +320,10 @@ async def test_another_projects_request_is_not_there(
         # A context of one project under the path of another.
         other.asking.open_content(project.id, request_id, other.context),
         other.asking.cancel(project.id, request_id, other.context),
+        other.asking.export(
+            project.id,
+            contract.ExportQuestion(mode="live", before=None, context=other.context),
+        ),
         # The other mode.
         other.asking.cancel(
             project.id, request_id, msgspec.structs.replace(project.context, mode="test")
@@ -358,5 +448,12 @@ async def test_only_accounts_may_ask(
         contract.cancel_path("prj_a", new_id("rr")), headers=accounts_key.headers("x", clock)
     )
     assert changing.status_code == 401
+    taking = contract.ExportQuestion(mode="live", before=None)
+    body = msgspec.json.encode(taking)
+    for headers in (gateway_key.headers(contract.AUDIENCE, clock), {}):
+        asked = await gateway.internal.post(
+            contract.export_path("prj_a"), content=body, headers=headers
+        )
+        assert asked.status_code in {401, 403}
     # The public port has no such paths.
     assert (await gateway.client.get(paths[0])).status_code == 404
