@@ -33,9 +33,11 @@ def _indented(body: bytes) -> str | None:
     if len(body) > INDENTED_BYTES or _depth(body) > INDENTED_DEPTH:
         return None
     try:
-        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+        text = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
         return None
+    # Half of a pair, which is legal in JSON (`"\ud83d"`) and in no page, stays as it was written.
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _depth(body: bytes) -> int:

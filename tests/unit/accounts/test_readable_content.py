@@ -12,6 +12,13 @@ def test_small_json_is_indented() -> None:
     assert readable('{"a":["ü",1]}'.encode()) == '{\n  "a": [\n    "ü",\n    1\n  ]\n}'
 
 
+def test_half_of_a_pair_is_shown_as_it_was_written() -> None:
+    body = b'{"a":"cut \\ud83d"}'
+    shown = readable(body)
+    assert shown is not None
+    assert json.loads(shown.encode()) == json.loads(body)
+
+
 @pytest.mark.parametrize("body", [b"<html>", b'{"a":', b"\xff\xfe", b"[" * 5_000], ids=str)
 def test_what_is_no_json_is_shown_as_it_came(body: bytes) -> None:
     assert readable(body) == body.decode(errors="replace")
