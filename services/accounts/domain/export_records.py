@@ -185,6 +185,6 @@ def embedded(body: bytes | None) -> msgspec.Raw:
         return msgspec.Raw(b"null")
     try:
         msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return msgspec.Raw(msgspec.json.encode(body.decode("utf-8", "replace")))
     return msgspec.Raw(body)

@@ -65,6 +65,6 @@ class HttpLedger:
                 response = await self._client.get(path, params=params, headers=headers)
             response.raise_for_status()
             return msgspec.json.decode(response.content, type=kind)
-        except (httpx2.HTTPError, TimeoutError, msgspec.DecodeError) as error:
+        except (httpx2.HTTPError, TimeoutError, msgspec.DecodeError, UnicodeDecodeError) as error:
             log.warning(GATEWAY_NOT_ANSWERING, error=type(error).__name__)
             return None

@@ -83,8 +83,9 @@ def test_an_array_that_broke_off_is_still_an_array() -> None:
         (b"\xff", '"\ufffd"'.encode()),
         (b'{"a": 1', b'"{\\"a\\": 1"'),
         (b"", b'""'),
+        (b"[" * 5_000 + b"]" * 5_000, b'"' + b"[" * 5_000 + b"]" * 5_000 + b'"'),
     ],
-    ids=["json", "nothing", "html", "bytes", "half", "empty"],
+    ids=["json", "nothing", "html", "bytes", "half", "empty", "too deep to read"],
 )
 def test_a_body_is_json_where_it_is_json(body: bytes | None, shown: bytes) -> None:
     assert records.embedded(body) == msgspec.Raw(shown)
