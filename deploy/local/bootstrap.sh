@@ -87,3 +87,12 @@ if ! cmp -s "$lock" "$stamp"; then
     fi
     cp "$lock" "$stamp"
 fi
+
+# The operator's program, from any folder: relative paths are the caller's.
+command=.venv/bin/reqrun
+wanted="#!/bin/sh
+PYTHONPATH='$PWD' exec '$PWD/.venv/bin/python' -P -m deploy.operator \"\$@\""
+if [ "$(cat "$command" 2>/dev/null)" != "$wanted" ]; then
+    printf '%s\n' "$wanted" >"$command"
+    chmod 755 "$command"
+fi

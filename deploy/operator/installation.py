@@ -58,8 +58,12 @@ def of_stack(site: Site, environ: Environment) -> Installation:
 
 
 def _of_part(environ: Environment, part: str) -> Environment:
+    """With a folder of its own, whatever is in there is not taken from our own variables."""
     folder = environ.get(f"{SECRETS}_{part.upper()}")
-    return environ if folder is None else {**environ, SECRETS: folder}
+    if folder is None:
+        return environ
+    own = {name: text for name, text in environ.items() if not (Path(folder) / name).exists()}
+    return {**own, SECRETS: folder}
 
 
 def _environment(site: Site, process: processes.Process) -> Environment:

@@ -1,7 +1,9 @@
 """`reqrun doctor`."""
 
+import asyncio
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -35,13 +37,11 @@ SCHEMAS: Final = {
 
 async def doctor(desk: Desk, given: Namespace) -> Report:
     """`doctor`."""
-    servers = servers_of(desk)
-    wanted = [one for one in _checks(desk, servers) if _is_wanted(one, given.only)]
-    with desk.screen.progress("Looking at everything", len(wanted)) as advance:
-        report = await examine(wanted, lambda _: advance(1))
-    for server in servers.values():
-        await server.close()
-    return report
+    async with processes.new_client() as client, opened(desk) as servers:
+        checks = [*_checks(desk, servers), *processes.checks(client, _addresses(desk), desk.clock)]
+        wanted = [one for one in checks if _is_wanted(one, given.only)]
+        with desk.screen.progress("Looking at everything", len(wanted)) as advance:
+            return await examine(wanted, lambda _: advance(1))
 
 
 def _is_wanted(check: Check, only: list[str] | None) -> bool:
@@ -56,13 +56,26 @@ def _checks(desk: Desk, servers: Mapping[str, Server]) -> Iterator[Check]:
     yield from ledger.checks(servers["requests"])
     yield from broker.checks(settings.broker_url)
     yield from cache.checks(settings.redis_url, desk.clock)
-    yield from processes.checks(settings.addresses(), desk.clock)
     parts = {name: desk.installation.part(name) for name in ("accounts", "billing")}
     yield from keys.checks(settings.key_folder, parts)
     yield from machine.checks(desk.installation.folder)
 
 
-def servers_of(desk: Desk) -> dict[str, Server]:
+@asynccontextmanager
+async def opened(desk: Desk) -> AsyncIterator[dict[str, Server]]:
+    """The three databases, to be closed side by side, however they are."""
+    servers = _servers_of(desk)
+    try:
+        yield servers
+    finally:
+        await asyncio.gather(*(server.close() for server in servers.values()))
+
+
+def _addresses(desk: Desk) -> dict[str, str]:
+    return desk.settings.addresses()
+
+
+def _servers_of(desk: Desk) -> dict[str, Server]:
     """The three databases, each for a role of ours; nothing is opened yet."""
     url = desk.settings.ledger_url
     is_set = bool(url.reveal())

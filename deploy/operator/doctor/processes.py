@@ -24,10 +24,16 @@ _OK: Final = 200
 _SECOND: Final = timedelta(seconds=1)
 
 
-def checks(addresses: Mapping[str, str], clock: Clock) -> Iterator[Check]:
-    """One of each process."""
+def new_client() -> httpx2.AsyncClient:
+    """For all of them: the library's own bounds are for patient callers."""
     limits = httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
-    client = httpx2.AsyncClient(timeout=limits, trust_env=False)
+    return httpx2.AsyncClient(timeout=limits, trust_env=False)
+
+
+def checks(
+    client: httpx2.AsyncClient, addresses: Mapping[str, str], clock: Clock
+) -> Iterator[Check]:
+    """One of each process."""
     for name, url in addresses.items():
         yield Check(f"process: {name}", _Ready(client, url, clock))
 

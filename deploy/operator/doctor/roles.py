@@ -68,7 +68,7 @@ class _Role:
                 return _no_role(self._role)
             powers = [name for name, has_it in dict(rows[0]).items() if has_it]
         granted = await self._server.ask(_GRANTED, self._role)
-        return _judge(powers, {row["what"]: row["may"] for row in granted}, self._rights)
+        return judge(powers, {row["what"]: row["may"] for row in granted}, self._rights)
 
 
 def _no_role(role: str) -> Verdict:
@@ -77,7 +77,8 @@ def _no_role(role: str) -> Verdict:
     return fail("there is no such role", "make it, then run the migration again from before it")
 
 
-def _judge(powers: list[str], granted: Rights, wanted: Rights) -> Verdict:
+def judge(powers: list[str], granted: Rights, wanted: Rights) -> Verdict:
+    """`powers`: what a role of ours never has; rights are compared one by one."""
     more = [*powers, *_beyond(granted, wanted)]
     less = list(_beyond(wanted, granted))
     if more or less:

@@ -66,12 +66,13 @@ class Server:
         if self._opening is None:
             return
         self._opening.cancel()
-        with suppress(BaseException):
+        with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncio.CancelledError):
             pool = await self._opening
             try:
                 await asyncio.wait_for(pool.close(), _CLOSE_SECONDS)
             except TimeoutError:
                 pool.terminate()
+                await asyncio.sleep(0)  # its transports close when the loop turns once more
 
 
 async def _open(url: Secret) -> Pool:

@@ -9,7 +9,7 @@ import msgspec
 
 from deploy.operator.desk import Desk
 from deploy.operator.doctor.check import Unable
-from deploy.operator.doctor.commands import servers_of
+from deploy.operator.doctor.commands import opened
 from deploy.operator.doctor.servers import Server
 from libs.common.broker.rabbitmq.side import Side
 from libs.common.errors import AppError, Unavailable
@@ -59,19 +59,17 @@ async def list_all(desk: Desk, _: Namespace) -> ParkedListed:
     """`parked list`."""
     lying: list[Lying] = []
     failed: dict[str, str] = {}
-    servers = servers_of(desk)
-    looks = {
-        "broker": _in_queues(desk),
-        **{f"outbox of {name}": _in_outbox(server) for name, server in servers.items()},
-        "webhooks": _in_webhooks(desk),
-    }
-    for place, look in looks.items():
-        try:
-            lying += await look
-        except (AppError, SettingsError, Unable) as refused:
-            failed[place] = str(refused)
-    for server in servers.values():
-        await server.close()
+    async with opened(desk) as servers:
+        looks = {
+            "broker": _in_queues(desk),
+            **{f"outbox of {name}": _in_outbox(server) for name, server in servers.items()},
+            "webhooks": _in_webhooks(desk),
+        }
+        for place, look in looks.items():
+            try:
+                lying += await look
+            except (AppError, SettingsError, Unable) as refused:
+                failed[place] = str(refused)
     return ParkedListed(not failed, lying, failed)
 
 
