@@ -25,6 +25,8 @@ from services.billing.models.base import ID, MOMENT, Base
 EVENT_ID = String(80, collation="C")
 STATE = String(20)
 CURRENCY = String(3)
+UNREAD = "state IN ('failed', 'unreadable') AND body IS NOT NULL"
+"""Of webhooks: what nobody could take over, and that names somebody perhaps."""
 
 
 class Webhook(Base):
@@ -40,6 +42,7 @@ class Webhook(Base):
         Index(
             "ix_webhooks_waiting", "try_at", "number", postgresql_where=text("state = 'waiting'")
         ),
+        Index("ix_webhooks_unread", "event_id", postgresql_where=text(UNREAD)),
         Index("ix_webhooks_received_at", "received_at"),
         Index("ix_webhooks_entity_id", "entity_id"),
         Index("ix_webhooks_customer_id", "customer_id"),
@@ -168,6 +171,12 @@ class Transaction(Told, Base):
     __table_args__ = (
         Index("ix_transactions_named_account_id", "named_account_id"),
         Index("ix_transactions_customer_id", "customer_id"),
+        Index("ix_transactions_billed_at", "billed_at"),
+        Index(
+            "ix_transactions_unbilled",
+            "occurred_at",
+            postgresql_where=text("billed_at IS NULL"),
+        ),
         Index(
             "ix_transactions_failures",
             "id",

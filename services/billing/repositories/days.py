@@ -5,13 +5,13 @@ from datetime import date, datetime
 from typing import Final
 
 import msgspec
-from sqlalchemy import ARRAY, Date, Text, bindparam, select, text
+from sqlalchemy import ARRAY, Date, Text, bindparam, exists, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.common.contracts.billing import UsageLine
 from services.billing.domain.thresholds import Percent
-from services.billing.models import UsageAccountDay, UsageNotice
+from services.billing.models import BillingAccount, UsageAccountDay, UsageNotice
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -95,12 +95,18 @@ class UsageDayRepository:
         return {row.account_id: row.used for row in rows}
 
     async def accounts_since(self, day: date, after: str, limit: int) -> list[str]:
-        """Accounts with requests of that day or later, in order, of greater ids than `after`."""
+        """Open ones with requests of that day or later, in order, of greater ids than `after`.
+
+        By account, so that none of the days before is read: ten years of them are kept.
+        """
+        account = BillingAccount
+        used = exists().where(
+            UsageAccountDay.account_id == account.account_id, UsageAccountDay.day >= day
+        )
         query = (
-            select(UsageAccountDay.account_id)
-            .where(UsageAccountDay.day >= day, UsageAccountDay.account_id > after)
-            .distinct()
-            .order_by(UsageAccountDay.account_id)
+            select(account.account_id)
+            .where(account.account_id > after, account.closed_at.is_(None), used)
+            .order_by(account.account_id)
             .limit(limit)
         )
         return list(await self._tx.scalars(query))
