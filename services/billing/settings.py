@@ -46,11 +46,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     paddle_prices: dict[str, PlanName] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Find a price of what is not sold at the start. Raises SettingsError."""
+        """Find at the start what would take money and give nothing. Raises SettingsError."""
         if not set(self.paddle_prices.values()) <= set(SOLD):
             raise SettingsError(
                 f"REQRUN_PADDLE_PRICES names a plan that is not {' or '.join(SOLD)}"
             )
+        if not self.paddle_api_key.reveal():
+            return
+        if not self.webhook_secrets():
+            raise SettingsError(
+                "REQRUN_PADDLE_API_KEY sells, and without REQRUN_PADDLE_WEBHOOK_SECRETS nobody"
+                " would hear of it"
+            )
+        if self.env == "production" and not self.paddle_api_url.startswith("https://"):
+            raise SettingsError("REQRUN_PADDLE_API_URL gets our API key: it must begin with https")
 
     def webhook_secrets(self) -> tuple[Secret, ...]:
         """Each of which may have signed; none where Paddle is not configured."""
