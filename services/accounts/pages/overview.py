@@ -21,7 +21,7 @@ from services.accounts.pages.charts import Bar
 from services.accounts.pages.forms import Form, submit
 from services.accounts.pages.places import Place, enter
 from services.accounts.pages.visits import AnyRequest, Desk
-from services.accounts.use_cases import accounts, keys
+from services.accounts.use_cases import keys
 from services.accounts.use_cases.accounts import is_unlimited
 
 _HOURS: Final = 24
@@ -70,7 +70,7 @@ async def _numbers(place: Place) -> dict[str, Any]:
     """What the live part shows; nothing of it where the execution plane is away."""
     asked, now = place.visit.ports.requests, place.visit.ports.clock.now()
     question = RequestsQuestion(mode=place.mode, limit=_RECENT)
-    account = await accounts.get(place.visit.ports, place.project.account_id)
+    account = place.visit.account
     try:
         recent, stats, standing = await asyncio.gather(
             asked.list_requests(place.project.id, question),

@@ -27,7 +27,7 @@ def routes(desk: Desk) -> list[HTTPRouteHandler]:
     @get("/projects/{project_id:str}/usage")
     async def show(request: AnyRequest, project_id: FromPath[str]) -> Response[bytes]:
         place = await enter(desk, request, project_id)
-        account = await accounts.get(desk.ports, place.project.account_id)
+        account = place.visit.account
         shown: dict[str, Any] = {
             "account": account,
             "is_unlimited": accounts.is_unlimited(account),
