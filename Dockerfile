@@ -17,8 +17,8 @@ RUN python -m venv --without-pip /opt/reqrun \
         --only-binary :all: --require-hashes --requirement requirements.lock
 
 FROM packages AS tool-packages
-# What the mail catcher and the one-shots need on top, with all it needs itself.
-ARG TOOLS="aiosmtpd|atpublic|attrs|psutil"
+# What the mail catcher, the one-shots and the operator's program need on top, with all that needs.
+ARG TOOLS="aiosmtpd|atpublic|attrs|markdown-it-py|mdurl|psutil|pygments|rich"
 COPY requirements-dev.lock .
 RUN awk -v tools="^(${TOOLS})==" '/^[a-z]/ { wanted = $0 ~ tools } wanted' \
         requirements-dev.lock > tools.lock \
@@ -53,6 +53,14 @@ ENTRYPOINT ["python", "-m"]
 FROM runtime AS tools
 COPY --from=tool-packages /opt/reqrun /opt/reqrun
 COPY deploy/ deploy/
+
+# The operator's program: `docker build --target operator --build-arg SERVICE=gateway …`. It comes in
+# by every service's door, so all of them are here.
+FROM tools AS operator
+COPY services/ services/
+COPY bench/__init__.py bench/histogram.py bench/
+COPY bench/generator/ bench/generator/
+COPY --chmod=0755 deploy/operator/reqrun.sh /opt/reqrun/bin/reqrun
 
 # The last one is what `docker build` makes.
 FROM runtime AS service

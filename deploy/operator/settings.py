@@ -14,8 +14,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     `ledger_url`: database `requests` for the operator's own role; `broker_url`: its own user there.
     `processes`: `name=http://…`, comma separated: the internal port of every process that is
-    looked at. `api_url`: where customers call a gateway. `key_folder`: the key material, where this
-    machine has it.
+    looked at. `load_url`: a gateway's public port, for `load`. `key_folder`: the key material,
+    where this machine has it. `secrets_accounts`, `secrets_billing`: the folders that stand in for
+    REQRUN_SECRETS where a service's own command is handed on (installation.py).
     """
 
     env: str = "production"
@@ -23,8 +24,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     broker_url: Secret = NOTHING
     redis_url: Secret = NOTHING
     processes: tuple[str, ...] = ()
-    api_url: str = ""
+    load_url: str = ""
     key_folder: str = ""
+    secrets_accounts: str = ""
+    secrets_billing: str = ""
 
     def addresses(self) -> dict[str, str]:
         """The internal address of each process, by its name."""

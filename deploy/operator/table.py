@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from deploy.keys import commands as of_keys
+from deploy.operator import staying as of_staying
 from deploy.operator import upkeep as of_upkeep
 from deploy.operator.desk import Desk
 from deploy.operator.doctor import commands as of_doctor
@@ -32,6 +33,7 @@ OURS: Final[Mapping[str, Command]] = {
     **of_parked.COMMANDS,
     **of_upkeep.COMMANDS,
     **of_load.COMMANDS,
+    **of_staying.COMMANDS,
 }
 HANDED_ON: Final = ("accounts", "people", "policy", "projects", "connections", "keys", "support",
                     "abuse")  # fmt: skip

@@ -45,6 +45,38 @@ def test_a_service_starts_from_what_its_image_holds(tmp_path: Path, service: str
     assert not any((tmp_path / "services" / other).exists() for other in others)
 
 
+def laid_out(folder: Path, stages: tuple[str, ...]) -> None:
+    """What the stages copy from the context, one after the other."""
+    for name in stages:
+        stage = DOCKERFILE.partition(f" AS {name}\n")[2].partition("\nFROM ")[0]
+        for *sources, target in re.findall(r"^COPY (?!--)(.+) (\S+)$", stage, re.MULTILINE):
+            for source in " ".join(sources).replace("${SERVICE}", "gateway").split():
+                place = folder / target.replace("${SERVICE}", "gateway")
+                if (ROOT / source).is_dir():
+                    ignored = shutil.ignore_patterns("__pycache__")
+                    shutil.copytree(ROOT / source, place, ignore=ignored, dirs_exist_ok=True)
+                elif source != "requirements.lock":
+                    place.mkdir(parents=True, exist_ok=True)
+                    shutil.copy(ROOT / source, place)
+
+
+def test_the_operators_program_starts_from_what_its_image_holds(tmp_path: Path) -> None:
+    laid_out(tmp_path, ("runtime", "tools", "operator"))
+
+    started = subprocess.run(
+        [sys.executable, "-P", "-m", "deploy.operator", "load", "--help"],
+        cwd=tmp_path,
+        env={"PATH": "/nowhere", "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert started.returncode == 0, started.stderr
+    assert "send requests at a steady rate" in started.stdout
+    assert not (tmp_path / "bench" / "peers").exists()
+
+
 def test_the_tools_that_the_dockerfile_names_are_complete() -> None:
     named = set(re.findall(r'^ARG TOOLS="(.*)"$', DOCKERFILE, re.MULTILINE)[0].split("|"))
     lock = (ROOT / "requirements-dev.lock").read_text("utf-8")

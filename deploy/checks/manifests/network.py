@@ -45,6 +45,10 @@ class Edge(msgspec.Struct, frozen=True, order=True):
     port: int
 
 
+_PROCESSES: Final = (
+    "gateway", "executor", "dispatcher", "simulator", "accounts", "accounts-worker", "billing",
+    "billing-worker",
+)  # fmt: skip
 _LEDGER: Final = {("requests-db", DATABASE), ("broker", BROKER), ("cache", CACHE)}
 _ACCOUNTS: Final = {
     ("accounts-db", DATABASE),
@@ -62,6 +66,13 @@ CALLS: Final[Mapping[str, set[tuple[str, int]]]] = {
     "accounts-worker": {*_ACCOUNTS, ("broker", BROKER)},
     "billing": {("billing-db", DATABASE)},
     "billing-worker": {("billing-db", DATABASE), ("broker", BROKER), ("gateway", INSIDE)},
+    "toolbox": {
+        *_LEDGER,
+        ("accounts-db", DATABASE),
+        ("billing-db", DATABASE),
+        ("gateway", PUBLIC),
+        *((name, INSIDE) for name in _PROCESSES),
+    },
     "requests-migration": {("requests-db", DATABASE)},
     "accounts-migration": {("accounts-db", DATABASE)},
     "billing-migration": {("billing-db", DATABASE)},

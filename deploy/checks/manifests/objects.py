@@ -44,8 +44,8 @@ def title(found: Object) -> str:
 
 
 def pod_of(found: Object) -> Object:
-    """The pod's specification of a Deployment or Job."""
-    pod: Object = found["spec"]["template"]["spec"]
+    """The pod's specification of a Deployment, Job or CronJob."""
+    pod: Object = _template_of(found)["spec"]
     return pod
 
 
@@ -57,14 +57,23 @@ def container_of(found: Object) -> Object:
 
 def labels_of(found: Object) -> dict[str, str]:
     """The labels of its pods."""
-    labels: dict[str, str] = found["spec"]["template"]["metadata"].get("labels", {})
+    labels: dict[str, str] = _template_of(found)["metadata"].get("labels", {})
     return labels
 
 
+def _template_of(found: Object) -> Object:
+    """A CronJob's pods are those of the jobs that it makes."""
+    job: Object = found["spec"].get("jobTemplate", found)
+    template: Object = job["spec"]["template"]
+    return template
+
+
 def selects(selector: Object, labels: dict[str, str]) -> bool:
-    """Whether a label selector of equalities, the only ones used here, selects these labels."""
+    """Whether a label selector of equalities and of `In`, all that is used here, selects these."""
     wanted: dict[str, str] = selector.get("matchLabels", {})
-    return wanted.items() <= labels.items()
+    listed = [(one["key"], one["values"]) for one in selector.get("matchExpressions", [])]
+    is_listed = all(labels.get(key) in values for key, values in listed)
+    return wanted.items() <= labels.items() and is_listed
 
 
 def workloads(overlay: Overlay) -> Iterator[Object]:

@@ -21,6 +21,7 @@ from deploy.checks.manifests.objects import (
 from deploy.secrets import kubernetes
 
 MIN_UID: Final = 10_000
+OPERATOR: Final = "deploy.operator"
 _PINNED: Final = re.compile(r"^[\w.\-/:]+(:(?!latest$)[\w.\-]+|@sha256:[0-9a-f]{64})$")
 _HOST: Final = ("hostNetwork", "hostPID", "hostIPC", "hostUsers", "shareProcessNamespace")
 _VOLUMES: Final = {"secret", "emptyDir"}
@@ -88,8 +89,9 @@ def has_one_container(found: Object) -> Iterator[str]:
         yield "has other containers, which no rule here looks at"
     if not _PINNED.fullmatch(container["image"]):
         yield f"its image is not pinned: {container['image']}"
-    if "command" in container or not str(container.get("args", [""])[0]).startswith("services."):
-        yield "is not started as `python -m services.…`"
+    module = str(container.get("args", [""])[0])
+    if "command" in container or not (module.startswith("services.") or module == OPERATOR):
+        yield f"is not started as `python -m services.…` or `{OPERATOR}`"
 
 
 def has_secrets_as_files(found: Object) -> Iterator[str]:

@@ -14,6 +14,7 @@ from deploy.checks.manifests.objects import (
     workloads,
 )
 from deploy.local import processes as local
+from deploy.operator.settings import Settings as Operator
 from deploy.secrets.contents import READERS
 from libs.common.settings import PREFIX, SECRETS
 from services.accounts.settings import MigrationSettings as AccountsMigration
@@ -28,6 +29,9 @@ from services.gateway.settings import Settings as Gateway
 Role = tuple[str, str]
 """A service and what it is told to be."""
 
+TOOLBOX: Final[Role] = ("deploy.operator", "stay")
+"""The operator's program: it runs where somebody asks for it, and so not everywhere."""
+
 STRUCTS: Final[Mapping[Role, type[msgspec.Struct]]] = {
     ("gateway", "web"): Gateway,
     ("gateway", "migrate"): GatewayMigration,
@@ -40,17 +44,28 @@ STRUCTS: Final[Mapping[Role, type[msgspec.Struct]]] = {
     ("billing", "web"): Billing,
     ("billing", "worker"): Billing,
     ("billing", "migrate"): BillingMigration,
+    TOOLBOX: Operator,
 }
 """What each reads."""
 
+HANDED_ON: Final[Mapping[str, type[msgspec.Struct]]] = {
+    f"{SECRETS}_ACCOUNTS": Accounts,
+    f"{SECRETS}_BILLING": Billing,
+}
+"""What the toolbox reads besides, with the secrets of the folder that this variable names."""
+
 
 class Process(msgspec.Struct, frozen=True):
-    """`secrets`: the variables it gets as files; `values`: the others, as they are."""
+    """`secrets`: the variables it gets as files; `values`: the others, as they are.
+
+    `others`: variables in further folders, by what names the folder.
+    """
 
     place: str
     role: Role
     values: Mapping[str, str]
     secrets: frozenset[str]
+    others: Mapping[str, frozenset[str]] = {}
 
     @property
     def title(self) -> str:
@@ -98,7 +113,11 @@ def _of_workload(place: str, found: Object, settings: Mapping[str, Any]) -> Proc
         values[variable["name"]] = variable["value"]
     folder = values.pop(SECRETS, "")
     names = frozenset(_mounted(found, folder))
-    return Process(f"{place} {title(found)}", _role(container["args"], found), values, names)
+    others = {
+        name: frozenset(_mounted(found, values[name])) for name in HANDED_ON if name in values
+    }
+    role = _role(container["args"], found)
+    return Process(f"{place} {title(found)}", role, values, names, others)
 
 
 def _mounted(found: Object, folder: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from deploy.checks.manifests.objects import Finding, finding
-from deploy.checks.manifests.processes import STRUCTS, Process, Role
+from deploy.checks.manifests.processes import HANDED_ON, STRUCTS, TOOLBOX, Process, Role
 from deploy.secrets import kubernetes
 from deploy.secrets.contents import given_names
 from deploy.secrets.rendering import load as load_site
@@ -37,8 +37,12 @@ def check(processes: Sequence[Process], secrets: Mapping[str, str]) -> Finding:
 
 
 def _faults(process: Process, secrets: Mapping[str, str]) -> Iterator[str]:
-    kind = STRUCTS[process.role]
-    fields = {PREFIX + field.name.upper(): field for field in msgspec.structs.fields(kind)}
+    kinds = {"": STRUCTS[process.role], **{name: HANDED_ON[name] for name in process.others}}
+    fields = {
+        PREFIX + field.name.upper(): field
+        for kind in kinds.values()
+        for field in msgspec.structs.fields(kind)
+    }
     for name in sorted(process.given - set(fields)):
         yield f"nobody reads {name}"
     for name in sorted(set(process.values) & process.secrets):
@@ -46,18 +50,19 @@ def _faults(process: Process, secrets: Mapping[str, str]) -> Iterator[str]:
     for name in sorted(process.values):
         if name in fields and fields[name].type is Secret:
             yield f"{name} is a secret and stands in the manifest"
-    environ = {**{name: secrets[name] for name in process.secrets}, **process.values}
-    try:
-        load(kind, environ)
-    except SettingsError as error:
-        yield str(error)
+    for folder, kind in kinds.items():
+        names = process.others.get(folder, process.secrets)
+        try:
+            load(kind, {**{name: secrets[name] for name in names}, **process.values})
+        except SettingsError as error:
+            yield f"{folder} {error}".strip()
 
 
 def check_places(places: Mapping[str, Iterable[Role]]) -> Finding:
     """Whether every place runs the same processes. A place may run several of one."""
     found: dict[Role, set[str]] = defaultdict(set)
     for place, roles in places.items():
-        for role in roles:
+        for role in set(roles) - {TOOLBOX}:
             found[role].add(place)
     faults = [
         f"{' '.join(role)} does not run in {place}"

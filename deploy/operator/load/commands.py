@@ -67,7 +67,7 @@ class LoadSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 async def load(desk: Desk, given: Namespace) -> LoadSeen:
     """`load`."""
-    url = given.url or desk.needed("api_url")
+    url = given.url or desk.needed("load_url")
     target, where = _target(url, _key(desk, given), given.model)
     tally = Watched()
     sending = PaceLoad(Pace(given.rate, given.seconds), tally, where)

@@ -17,6 +17,7 @@ from deploy.checks.manifests import (
     rendering,
     rollout,
     schemas,
+    settings,
     topology,
 )
 from deploy.checks.manifests.objects import Finding, Object, Overlay, container_of, pod_of
@@ -59,6 +60,12 @@ def texts(findings: list[Finding]) -> str:
 def rule_of(one: Overlay, name: str) -> dict[str, Any]:
     rules: list[dict[str, Any]] = find(one, "NetworkPolicy", name)["spec"]["egress"]
     return next(rule for rule in rules if "ipBlock" in str(rule))
+
+
+def _expression(policy: Object) -> dict[str, Any]:
+    [one] = policy["spec"]["podSelector"]["matchExpressions"]
+    found: dict[str, Any] = one
+    return found
 
 
 POD_DEFECTS: list[tuple[str, str, Plant]] = [
@@ -259,9 +266,16 @@ NETWORK_DEFECTS: list[tuple[str, str, Plant]] = [
         ],
     ),
     (
+        "who reaches whom",
+        "toolbox → dispatcher:8081 is needed and not let through",
+        lambda o: _expression(find(o, "NetworkPolicy", "looked-at"))["values"].remove("dispatcher"),
+    ),
+    (
         "nothing by default",
         "gateway is not closed by default (Ingress)",
-        lambda o: remove(o, "NetworkPolicy", "everybody", "metrics", "gateway"),
+        lambda o: remove(
+            o, "NetworkPolicy", "everybody", "metrics", "gateway", "loaded", "looked-at"
+        ),
     ),
     (
         "nothing by default",
@@ -531,6 +545,22 @@ def test_a_process_that_no_struct_belongs_to_is_not_understood(
         processes.of_overlay(overlay)
 
 
+def test_the_toolbox_needs_the_secrets_of_whom_it_hands_on_to(overlay: Overlay) -> None:
+    toolbox = find(overlay, "CronJob", "toolbox")
+    mounts = container_of(toolbox)["volumeMounts"]
+    [mount] = [one for one in mounts if one["name"] == "billing"]
+    secrets = settings.made_secrets()
+
+    whole = [one for one in processes.of_overlay(overlay) if one.role == processes.TOOLBOX]
+    assert settings.check(whole, secrets).is_good
+    mount["mountPath"] = "/run/elsewhere"
+    less = [one for one in processes.of_overlay(overlay) if one.role == processes.TOOLBOX]
+
+    assert "REQRUN_SECRETS_BILLING REQRUN_DATABASE_URL is not set" in texts(
+        [settings.check(less, secrets)]
+    )
+
+
 def test_a_setting_that_comes_from_nowhere_is_not_understood(overlay: Overlay) -> None:
     container(overlay)["envFrom"] = [{"configMapRef": {"name": "gatewey"}}]
 
@@ -545,7 +575,7 @@ def test_the_topology_that_is_committed_is_written_by_the_code(tmp_path: Any) ->
 
 
 def test_network_rules_know_every_process(rendered: Overlay) -> None:
-    names = {one["metadata"]["name"] for one in rendered.of("Deployment", "Job")}
+    names = {one["metadata"]["name"] for one in rendered.of("Deployment", "Job", "CronJob")}
 
     assert names == set(network.CALLS)
     assert edge.API in {one["metadata"]["name"] for one in rendered.of("Ingress")}
