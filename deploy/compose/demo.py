@@ -23,6 +23,7 @@ SIMULATOR: Final = "REQRUN_SIMULATOR_URL"
 API: Final = "http://127.0.0.1:8410"
 DASHBOARD: Final = "http://127.0.0.1:8411"
 MAILS: Final = "http://127.0.0.1:8025"
+PADDLE: Final = "http://127.0.0.1:8413"
 
 _SEED: Final = (sys.executable, "-m", "services.accounts", "seed-demo", "--again", "--json")
 _SECONDS: Final = 60.0
@@ -42,6 +43,7 @@ call that provider.
 Dashboard       {dashboard} (sign up there)
 API             {api}
 Mails to you    {mails}
+Payments        {paddle} (a stand-in for Paddle: no money moves)
 Live key        {demo.live_key}
 For the SDK     {demo.drop_in_key}
 Signed key      {demo.signed_key}
@@ -85,7 +87,7 @@ def chosen_provider(environ: Mapping[str, str]) -> Provider:
 
 def summary(demo: Demo) -> str:
     """Everything needed to go on."""
-    return _SUMMARY.format(api=API, dashboard=DASHBOARD, mails=MAILS, demo=demo)
+    return _SUMMARY.format(api=API, dashboard=DASHBOARD, mails=MAILS, paddle=PADDLE, demo=demo)
 
 
 def first_request(url: str, key: str) -> None:

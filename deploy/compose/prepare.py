@@ -10,10 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
+from deploy.keys import folder as key_folder
 from deploy.local.databases import DATABASES, Database
+from deploy.local.keys import paddle
 from deploy.secrets.rendering import Hosts, Site, load
 from libs.common.broker.definitions import GRANTS, SALT_BYTES, User, definitions
-from libs.common.settings import Secret
+from libs.common.settings import PREFIX, Secret
 
 SITE: Final = "REQRUN_SITE_FOLDER"
 VOLUMES: Final = "REQRUN_VOLUMES_FOLDER"
@@ -38,12 +42,34 @@ maxmemory-policy allkeys-lru
 
 def run(environ: Mapping[str, str]) -> None:
     """Make what is missing, write the files anew. Raises Missing, KeysRefused."""
-    site = load(Path(environ[SITE]), HOSTS, environ)
+    shared = of_paddle(Path(environ[SITE]))
+    site = load(Path(environ[SITE]), HOSTS, {**environ, **shared.given})
     volumes = Path(environ[VOLUMES])
-    files = {**site.secrets(), **of_servers(site)}
+    files = {**site.secrets(), **of_servers(site), "paddle": shared.own}
     for reader, contents in files.items():
         for name, text in contents.items():
             _write(volumes / reader / name, text)
+
+
+class Shared(msgspec.Struct, frozen=True):
+    """What billing and the stand-in for Paddle share, as each calls it."""
+
+    given: dict[str, str]
+    own: dict[str, str]
+
+
+def of_paddle(folder: Path) -> Shared:
+    """Made once, kept in `folder`. Raises KeysRefused."""
+    file = folder / "paddle.json"
+    if not file.exists():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        key_folder.write(file, msgspec.json.encode(paddle()))
+    made = key_folder.read(file, dict[str, str])
+    key, secret = made["api_key"], made["webhook_secret"]
+    return Shared(
+        given={PREFIX + "PADDLE_API_KEY": key, PREFIX + "PADDLE_WEBHOOK_SECRETS": secret},
+        own={PREFIX + "PADDLE_API_KEY": key, PREFIX + "PADDLE_WEBHOOK_SECRET": secret},
+    )
 
 
 def of_servers(site: Site) -> dict[str, dict[str, str]]:

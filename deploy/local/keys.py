@@ -63,7 +63,7 @@ def _load_or_make_passwords(path: Path) -> _Passwords:
             servers=_passwords("postgresql", "rabbitmq", "redis"),
             owners=_passwords("requests", "accounts", "billing"),
             services=_passwords(*_USERS),
-            paddle=_paddle(),
+            paddle=paddle(),
         )
     places.write_private(path, msgspec.json.encode(made).decode())
     return made
@@ -73,15 +73,15 @@ def _completed(found: _Passwords) -> _Passwords:
     """With what has come since the file was written."""
     missing = [name for name in _USERS if name not in found.services]
     services = found.services | _passwords(*missing)
-    return msgspec.structs.replace(found, services=services, paddle=found.paddle or _paddle())
+    return msgspec.structs.replace(found, services=services, paddle=found.paddle or paddle())
 
 
 def _passwords(*names: str) -> dict[str, str]:
     return {name: secrets.token_urlsafe(_PASSWORD_BYTES) for name in names}
 
 
-def _paddle() -> dict[str, str]:
-    """In the form of Paddle's own."""
+def paddle() -> dict[str, str]:
+    """What billing and the stand-in for Paddle share, in the form of Paddle's own."""
     made = _passwords("api_key", "webhook_secret")
     return {
         "api_key": f"pdl_sdbx_apikey_{made['api_key']}",

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import msgspec
 import pytest
 
 from deploy.checks.manifests import rendering
@@ -79,6 +80,11 @@ class Composed:
     def run(self, name: str, **changes: str) -> str:
         """A one-shot, to its end; what it printed."""
         return run_once(self.program(name, **changes))
+
+    def run_in(self, name: str, *command: str) -> str:
+        """A command in a container that runs; what it printed."""
+        inside = (sys.executable, "-m", *command)
+        return run_once(msgspec.structs.replace(self.program(name), command=inside))
 
     def start(self, name: str) -> None:
         self.running[name] = Running(self.program(name))
@@ -177,3 +183,7 @@ async def test_the_compose_file_comes_up_and_shows_that_it_works(composed: Compo
 
     assert "ReqRun is up. A request went in, was kept, run and answered." in first
     assert first == second  # keys cannot be asked for again, so the volume has them
+
+    # Billing asks the stand-in with the key that both were given, and is told by it.
+    compared = composed.run_in("billing", "services.billing", "paddle", "reconcile", "--json")
+    assert json.loads(compared)

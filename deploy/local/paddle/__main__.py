@@ -22,7 +22,9 @@ from libs.common.web import health
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """`paddle_folder`: where what was bought is. The others as billing's of the same names.
 
-    `paddle_webhook_url`: billing's door for webhooks.
+    `paddle_webhook_url`: billing's door for webhooks. `paddle_public_url`: where people find its
+    pages, if not at host and port. `paddle_names`: under which others call it, besides this
+    machine's own.
     """
 
     paddle_folder: str
@@ -30,6 +32,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     paddle_webhook_secret: Secret
     paddle_webhook_url: str
     paddle_prices: dict[str, PlanName]
+    paddle_public_url: str = ""
+    paddle_names: tuple[str, ...] = ()
     port: int
     internal_port: int
     host: str = "127.0.0.1"
@@ -38,8 +42,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def _run(settings: Settings, store: Store) -> None:
-    shop = Shop.open(store, settings.paddle_prices, f"http://{settings.host}:{settings.port}")
-    app = server.create(shop, settings.paddle_api_key, settings.port)
+    pages = settings.paddle_public_url or f"http://{settings.host}:{settings.port}"
+    shop = Shop.open(store, settings.paddle_prices, pages)
+    app = server.create(shop, settings.paddle_api_key, settings.port, settings.paddle_names)
 
     async def is_ready() -> bool:
         return True

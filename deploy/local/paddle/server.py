@@ -1,5 +1,6 @@
 """The stand-in as one web application."""
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from deploy.local.paddle import api, pages
@@ -12,10 +13,13 @@ from libs.common.web import app as web_app
 _HOSTS: Final = ("127.0.0.1", "localhost")
 
 
-def create(shop: Shop, key: Secret, port: int) -> Any:
-    """Its doors for machines (they need `key`) and for people, served on `port`."""
+def create(shop: Shop, key: Secret, port: int, names: Iterable[str] = ()) -> Any:
+    """Its doors for machines (they need `key`) and for people, served on `port`.
+
+    `names`: others than this machine's own, under which machines call it.
+    """
     faults = Faults(None)
-    hosts = [f"{host}:{port}" for host in _HOSTS]
+    hosts = [f"{host}:{port}" for host in (*_HOSTS, *names)]
     control = api.faults_control(faults)
     faults.app = web_app.create(
         [api.routes(shop, key, control), pages.routes(shop)], allowed_hosts=hosts

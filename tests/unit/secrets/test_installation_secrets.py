@@ -103,4 +103,9 @@ def test_compose_volumes_hold_what_each_container_reads_and_nothing_else(tmp_pat
     readers = {
         reader: {f"REQRUN_{name}" for name in templates} for reader, templates in READERS.items()
     }
-    assert found == {**servers, **readers}
+    paddle = {"REQRUN_PADDLE_API_KEY", "REQRUN_PADDLE_WEBHOOK_SECRET"}
+    assert found == {**servers, **readers, "paddle": paddle}
+    volumes = tmp_path / "volumes"
+    for ours, theirs in (("API_KEY", "API_KEY"), ("WEBHOOK_SECRETS", "WEBHOOK_SECRET")):
+        billing = volumes / "billing" / f"REQRUN_PADDLE_{ours}"
+        assert billing.read_text() == (volumes / "paddle" / f"REQRUN_PADDLE_{theirs}").read_text()
