@@ -38,8 +38,10 @@ put_back() {
     rm -f "$policy"
     if [ -e "$policy.before-reqrun" ]; then mv "$policy.before-reqrun" "$policy"; fi
 }
-if [ -e "$policy" ]; then mv "$policy" "$policy.before-reqrun"; fi
+# What an earlier run put aside, and was killed before it put it back, is the system's own.
+if [ -e "$policy" ] && [ ! -e "$policy.before-reqrun" ]; then mv "$policy" "$policy.before-reqrun"; fi
 trap put_back EXIT
+trap 'exit 130' HUP INT TERM # dash leaves without a word otherwise
 printf '#!/bin/sh\nexit 101\n' >"$policy"
 chmod 755 "$policy"
 export DEBIAN_FRONTEND=noninteractive
