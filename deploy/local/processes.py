@@ -206,7 +206,7 @@ OPERATOR = Process(
         "PROCESSES": ",".join(
             f"{one.name}=http://127.0.0.1:{{port[{one.name}-internal]}}" for one in PROCESSES
         ),
-        "API_URL": "http://127.0.0.1:{port[gateway]}",
+        "LOAD_URL": "http://127.0.0.1:{port[gateway]}",
         "KEY_FOLDER": "{folder}/keys",
         **_REDIS,
     },
