@@ -5,6 +5,7 @@ account that was erased meanwhile nobody is told anything.
 """
 
 from datetime import date, datetime
+from typing import Final
 
 from libs.common.contracts.billing import PaymentFailed, SubscriptionEnded, UsageThresholdReached
 from libs.common.contracts.plans import PLANS
@@ -18,6 +19,8 @@ from services.accounts.repositories.accounts import AccountRepository
 from services.accounts.repositories.mails import MailRepository
 from services.accounts.repositories.people import PeopleRepository
 from services.accounts.repositories.projects import ProjectRepository
+
+_SOMEBODY: Final = "there"
 
 
 async def tell_usage(ports: Ports, event: UsageThresholdReached) -> None:
@@ -93,7 +96,7 @@ async def _note_debt(ports: Ports, event: PaymentFailed) -> Person | None:
         if await MailRepository(tx).tell_once(account.id, name, at=now):
             account.payment_due_at = event.grace_ends_at
             if person is not None:
-                letter = _of_failed_payment(ports, event, person)
+                letter = _of_failed_payment(ports, event, person.name)
                 MailRepository(tx).add(kind, letter, person, at=now)
         return person
 
@@ -104,14 +107,15 @@ async def _tell_payer(ports: Ports, event: PaymentFailed, person: Person, email:
         account = await AccountRepository(tx).lock_living(event.account_id)
         name = f"payment.{event.transaction_id}.payer"
         if account is not None and await MailRepository(tx).tell_once(account.id, name, at=now):
-            letter = _of_failed_payment(ports, event, person)
+            # Whoever reads it may be a stranger: no word of the person's is in it.
+            letter = _of_failed_payment(ports, event, _SOMEBODY)
             MailRepository(tx).add(kind, letter, person, at=now, to=email)
 
 
-def _of_failed_payment(ports: Ports, event: PaymentFailed, person: Person) -> Letter:
+def _of_failed_payment(ports: Ports, event: PaymentFailed, name: str) -> Letter:
     return ports.write(
         LetterKind.PAYMENT_FAILED,
-        name=person.name,
+        name=name,
         amount=amount_of(event.amount, event.currency),
         grace_ends_on=_day(event.grace_ends_at),
         base_url=ports.base_url,

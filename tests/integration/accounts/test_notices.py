@@ -118,6 +118,8 @@ async def test_a_failed_payment_is_told_to_who_logs_in_and_who_pays(
         first, _ = await told(beside, recipient, "payment_failed")
         assert "a payment of EUR 29.00" in first
         assert "12 March 2026" in first
+        # Anybody may have typed the payer's address: nothing that a customer wrote goes there.
+        assert (person.name in first) == (recipient == EMAIL)
     assert await due_at(beside, person) == GRACE
 
 
