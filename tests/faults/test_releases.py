@@ -13,7 +13,6 @@ from typing import Final
 
 import pytest
 
-from deploy.local.programs import run_once
 from tests.faults.conftest import Tell
 from tests.support.balanced import BalancedClient
 from tests.support.checker import Kind, Violation
@@ -74,6 +73,7 @@ class Traffic:
 
 async def begin(fleet: Fleet, release: Release) -> None:
     """Nothing runs yet."""
+    await fleet.migrate(release)
     members = [fleet.begin_member(k, release) for k in INSIDE for _ in range(COUNTS.get(k, 1))]
     for member in members:
         await fleet.take_in(member)
@@ -82,9 +82,8 @@ async def begin(fleet: Fleet, release: Release) -> None:
 async def roll(fleet: Fleet, new: Release, traffic: Traffic) -> None:
     """A roll-out: all of the new start; one of the old goes after one of the new is ready."""
     async with traffic.running():
-        if new.name == head().name:
-            for migration in fleet.migrations(new):
-                await asyncio.to_thread(run_once, migration)
+        if new == head():
+            await fleet.migrate(new)
         going = list(fleet.members)
         coming = [fleet.begin_member(member.kind, new) for member in going]
         for come, goes in zip(coming, going, strict=True):

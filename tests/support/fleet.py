@@ -34,7 +34,7 @@ PRE_STOP_SECONDS: Final = 1.0
 """Ten in the manifests, where endpoints follow readiness late; here they follow at once."""
 
 _STOP_SECONDS: Final = 30.0
-_READY_SECONDS: Final = 60.0
+_READY_SECONDS: Final = 180.0
 _LOOPBACK: Final = "127.0.0.1"
 OUTSIDE: Final = ("mail", "paddle", "simulator")
 INSIDE: Final = tuple(process.name for process in PROCESSES if process.name not in OUTSIDE)
@@ -92,13 +92,10 @@ class Fleet(System):
                     self._addresses[f"{_LOOPBACK}:{port}"] = proxy
             yield
 
-    def migrations(self, release: Release) -> list[Program]:
-        """Its migration jobs."""
-        return self._programs[release.name].migrations
-
-    def members_of(self, kind: str, release: Release) -> list[Member]:
-        """Those of a kind that are of a release."""
-        return [one for one in self.members if (one.kind, one.release) == (kind, release)]
+    async def migrate(self, release: Release) -> None:
+        """Its migration jobs, to the end; harmless again."""
+        for migration in self._programs[release.name].migrations:
+            await asyncio.to_thread(run_once, migration)
 
     def begin_member(self, kind: str, release: Release) -> Member:
         """Start one more; not waiting until it can work."""
