@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 
 from deploy.keys import commands as keys
+from deploy.operator import table
 from services.accounts.api import commands as of_accounts
 from services.billing.api import commands as of_billing
 from tests.support.documents import (
@@ -18,7 +19,6 @@ from tests.support.documents import (
     SHELL_PAGES,
     Block,
     all_blocks,
-    blocks_of,
 )
 
 RUN: Final = "tests/e2e/test_documents.py"
@@ -60,19 +60,17 @@ PARSERS: Final = {
     "services.accounts": of_accounts.parser,
     "services.billing": of_billing.parser,
     "deploy.keys": keys.parser,
+    "reqrun": table.parser,
 }
 ROLES: Final = {"web", "worker", "migrate", "dispatcher", "simulator"}
+_REQRUN: Final = re.compile(r"^(?:\$ |.*\| )?reqrun ([a-z][^#\n|<>;]*)", re.MULTILINE)
 _COMMAND: Final = re.compile(r"python -m ((?:services|deploy)\.\w+) ([^#\n|<>;]+)")
 
 
 def commands() -> list[tuple[str, str]]:
     """Module and words, of all blocks."""
     texts = [block.text.replace("\\\n", " ") for block in BLOCKS]
-    of_reqrun = [
-        ("services.accounts", words)
-        for block in blocks_of("docs/kubernetes.md", "sh")
-        for words in re.findall(r"^reqrun ([^#\n|]+)", block.text, re.MULTILINE)
-    ]
+    of_reqrun = [("reqrun", words) for text in texts for words in _REQRUN.findall(text)]
     found = [(m[1], m[2]) for text in texts for m in _COMMAND.finditer(text)] + of_reqrun
     return sorted({(module, words.strip()) for module, words in found if module in PARSERS})
 
