@@ -20,6 +20,7 @@ from libs.ledger.connection import Database, Options, Plans
 from libs.ledger.finish import Finished
 from libs.ledger.ledger import WORK_TIMEOUT
 from libs.ledger.orphans import CrashBackoff
+from libs.ledger.retire import Retirement
 
 CONNECTIONS: Final = 4
 """Of a dispatcher, at the most: half of them for plans that are made once."""
@@ -32,6 +33,7 @@ class DispatcherLedger:
         options = Options(CONNECTIONS // 2, WORK_TIMEOUT)
         self.database = Database(url, options, name="dispatcher", plans=Plans.MADE_ONCE)
         self._scans = Database(url, options, name="dispatcher scans")
+        self._retirement = Retirement(self._scans)
         self._backoff = backoff
 
     async def release(self) -> list[Hint]:
@@ -78,7 +80,7 @@ class DispatcherLedger:
 
     async def purge(self) -> purge.Purged:
         """Remove what has expired."""
-        return await purge.purge(self._scans)
+        return await purge.purge(self._scans, self._retirement)
 
     async def roll_up(self) -> roll_up.RolledUp:
         """Count what has ended."""

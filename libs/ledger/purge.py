@@ -15,7 +15,7 @@ import asyncpg
 import msgspec
 
 from libs.ledger.connection import Connection, Database
-from libs.ledger.retire import retire
+from libs.ledger.retire import Retirement
 
 LIMIT: Final = 1_000
 ROUNDS: Final = 100  # batches of each kind a round
@@ -153,7 +153,7 @@ class Purged(msgspec.Struct, frozen=True):
     requests: int = 0
 
 
-async def purge(database: Database) -> Purged:
+async def purge(database: Database, retirement: Retirement) -> Purged:
     """One round of everything, bounded; the rest is there in the next one. Raises LedgerAway."""
     nonces = await _repeat(database, _purge_nonces)
     keys = await _repeat(database, _purge_keys)
@@ -167,7 +167,7 @@ async def purge(database: Database) -> Purged:
         cooldowns=cooldowns,
         moved=moved,
         partitions=sum(dropped),
-        requests=await retire(database),
+        requests=await retirement.go_on(),
     )
 
 

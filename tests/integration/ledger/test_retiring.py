@@ -7,6 +7,7 @@ import pytest
 
 from libs.common import retention
 from libs.common.ids import lowest_id, new_id
+from libs.ledger import retire
 from libs.ledger.accept import Accepted, Idempotency
 from libs.ledger.cancel import Change
 from libs.ledger.erase import erase
@@ -208,6 +209,56 @@ async def test_a_round_with_nothing_to_do_costs_the_same_beside_many_requests(
     many = await look_around()
 
     assert many <= few + 32, (few, many)
+
+
+async def test_a_round_looks_at_some_projects_and_the_next_at_others(
+    ledger: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retire, "PAGE", 1)
+    monkeypatch.setattr(retire, "PAGES", 2)
+    for name in "abcde":
+        await finished(ledger, 7.1, metadata_retention=SHORT, project_id=f"prj_{name}")
+
+    rounds = [(await ledger.dispatcher.purge()).requests for _ in range(4)]
+
+    assert rounds == [2, 2, 1, 0]
+    late = await finished(ledger, 7.1, metadata_retention=SHORT, project_id="prj_a")
+    for _ in range(3):
+        await ledger.dispatcher.purge()
+    assert late not in (await records(ledger))[0]
+
+
+async def test_projects_with_too_much_to_do_are_gone_through_again_in_the_next_round(
+    ledger: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"PAGE": 1, "PAGES": 1, "LIMIT": 1, "ROUNDS": 2}.items():
+        monkeypatch.setattr(retire, name, value)
+    for name in "aaaaab":
+        await finished(ledger, 7.1, metadata_retention=SHORT, project_id=f"prj_{name}")
+
+    rounds = [(await ledger.dispatcher.purge()).requests for _ in range(4)]
+
+    assert rounds == [2, 3, 1, 0]
+
+
+@pytest.mark.timeout(300)
+async def test_a_round_costs_the_same_beside_many_projects(ledger: Bench) -> None:
+    sql = ledger.sql
+    retirement = retire.Retirement(ledger.dispatcher.database)
+    many = retire.PAGE * retire.PAGES
+    costs = []
+    for count in (many, 5 * many):
+        await sql.execute(
+            "INSERT INTO project_counters (project_id, mode, running_limit)"
+            " SELECT 'prj_' || n, 'live', 1 FROM generate_series(1, $1::integer) n"
+            " ON CONFLICT DO NOTHING",
+            count,
+        )
+        await sql.execute("VACUUM ANALYZE project_counters")
+        await retirement.go_on()
+        costs.append(await buffers(sql, lambda _: retirement.go_on()))
+
+    assert costs[1] <= 1.6 * costs[0] + 64, costs
 
 
 async def test_every_table_has_a_window_or_a_reason(ledger: Bench) -> None:
