@@ -147,7 +147,7 @@ class Money(msgspec.Struct, frozen=True, kw_only=True):
 class PlanChangeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What a change costs. `now`: charged at once, negative: credited; None: nothing is known.
 
-    `next`: each month from `next_at` on.
+    `next`: each billing period (a month, or a year) from `next_at` on.
     """
 
     plan: PlanName
@@ -158,7 +158,10 @@ class PlanChangeAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OfferAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A plan that can be had. `price`: a month; None for what costs nothing."""
+    """A plan that can be had. `price`: a month; None for what costs nothing.
+
+    Of the plan's first price in the settings, which is why that has to be a monthly one.
+    """
 
     plan: PlanName
     price: Money | None
@@ -167,7 +170,7 @@ class OfferAnswer(msgspec.Struct, frozen=True, kw_only=True):
 class SubscriptionAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What is bought. `ends_at`: it was cancelled, and ends then. `grace_ends_at`: when past due.
 
-    `pays_until`: the end of the period that is paid for.
+    `pays_until`: the end of the period that is paid for. `price`: of such a period.
     """
 
     id: str

@@ -119,7 +119,7 @@ async def test_a_larger_plan_is_ordered_with_its_cost_in_sight(
 ) -> None:
     said = await ada.get("/billing/plans/scale")
     assert "Charged now EUR 149.50" in said.text
-    assert "Then each month EUR 299.00, from 01 Apr 2026 on" in said.text
+    assert "Then each billing period EUR 299.00, from 01 Apr 2026 on" in said.text
     assert dashboard.billing.orders == []
 
     done = await ada.send(said, "/billing/plans/scale/change")
