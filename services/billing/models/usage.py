@@ -49,38 +49,36 @@ class UsageRecord(Base):
     period: Mapped[date] = mapped_column(Date)
 
 
-class UsageDay(Base):
+class Summed:
+    """Of an account's requests that ended in one state; what they are summed by stands between."""
+
+    account_id: Mapped[str] = mapped_column(ID, primary_key=True, sort_order=-1)
+    state: Mapped[str] = mapped_column(String(10), primary_key=True, sort_order=1)
+    requests: Mapped[int] = mapped_column(BigInteger, sort_order=2)
+    attempts: Mapped[int] = mapped_column(BigInteger, sort_order=2)
+    prompt_tokens: Mapped[int] = mapped_column(BigInteger, sort_order=2)
+    completion_tokens: Mapped[int] = mapped_column(BigInteger, sort_order=2)
+    total_tokens: Mapped[int] = mapped_column(BigInteger, sort_order=2)
+
+
+class UsageDay(Summed, Base):
     """Sum of the records of a day (UTC, of acceptance). A trigger on the records keeps it."""
 
     __tablename__ = "usage_days"
     __table_args__ = (Index("ix_usage_days_day", "day", postgresql_using="brin"),)
 
-    account_id: Mapped[str] = mapped_column(ID, primary_key=True)
     day: Mapped[date] = mapped_column(Date, primary_key=True)
     project_id: Mapped[str] = mapped_column(ID, primary_key=True)
     model: Mapped[str] = mapped_column(Text, primary_key=True)
-    state: Mapped[str] = mapped_column(String(10), primary_key=True)
-    requests: Mapped[int] = mapped_column(BigInteger)
-    attempts: Mapped[int] = mapped_column(BigInteger)
-    prompt_tokens: Mapped[int] = mapped_column(BigInteger)
-    completion_tokens: Mapped[int] = mapped_column(BigInteger)
-    total_tokens: Mapped[int] = mapped_column(BigInteger)
 
 
-class UsageAccountDay(Base):
+class UsageAccountDay(Summed, Base):
     """The same without projects and models: three rows a day, whatever names callers make up."""
 
     __tablename__ = "usage_account_days"
     __table_args__ = (Index("ix_usage_account_days_day", "day", postgresql_using="brin"),)
 
-    account_id: Mapped[str] = mapped_column(ID, primary_key=True)
     day: Mapped[date] = mapped_column(Date, primary_key=True)
-    state: Mapped[str] = mapped_column(String(10), primary_key=True)
-    requests: Mapped[int] = mapped_column(BigInteger)
-    attempts: Mapped[int] = mapped_column(BigInteger)
-    prompt_tokens: Mapped[int] = mapped_column(BigInteger)
-    completion_tokens: Mapped[int] = mapped_column(BigInteger)
-    total_tokens: Mapped[int] = mapped_column(BigInteger)
 
 
 class UsageNotice(Base):
@@ -95,16 +93,9 @@ class UsageNotice(Base):
     told_at: Mapped[datetime] = mapped_column(MOMENT)
 
 
-class UsageSum(Base):
+class UsageSum(Summed, Base):
     """What a deleted account used in a month, of requests that ended in one state. Nothing else."""
 
     __tablename__ = "usage_sums"
 
-    account_id: Mapped[str] = mapped_column(ID, primary_key=True)
     period: Mapped[date] = mapped_column(Date, primary_key=True)
-    state: Mapped[str] = mapped_column(String(10), primary_key=True)
-    requests: Mapped[int] = mapped_column(BigInteger)
-    attempts: Mapped[int] = mapped_column(BigInteger)
-    prompt_tokens: Mapped[int] = mapped_column(BigInteger)
-    completion_tokens: Mapped[int] = mapped_column(BigInteger)
-    total_tokens: Mapped[int] = mapped_column(BigInteger)
