@@ -1,4 +1,4 @@
-"""`python -m deploy.keys init | backup | check | rotate …`."""
+"""`python -m deploy.keys init | backup | check | rotate … | retire …`."""
 
 import sys
 from collections.abc import Sequence

@@ -8,10 +8,11 @@ from typing import Any, Final
 
 import msgspec
 
-from deploy.keys import archive, findings, folder, use
+from deploy.keys import archive, findings, folder, retiring, use
 from deploy.keys.findings import Finding, Report
 from deploy.keys.folder import KeysRefused
 from deploy.keys.material import Material
+from deploy.keys.retiring import Old
 from libs.common import commands
 from libs.common.commands import Argument, Command
 
@@ -83,6 +84,27 @@ def rotate_executor(given: Namespace) -> MadeView:
     return MadeView.of(given.folder, folder.rotate_executor(given.folder))
 
 
+def retire_pepper(given: Namespace) -> MadeView:
+    """`retire pepper`."""
+    return _retire("pepper", given)
+
+
+def retire_data_plane(given: Namespace) -> MadeView:
+    """`retire data-plane`."""
+    return _retire("data-plane", given)
+
+
+def retire_executor(given: Namespace) -> MadeView:
+    """`retire executor`."""
+    return _retire("executor", given)
+
+
+def _retire(kind: str, given: Namespace) -> MadeView:
+    url = given.database_url or os.environ.get(DATABASE_URL, "")
+    old = Old(kind, given.id, url, given.backup)
+    return MadeView.of(given.folder, retiring.retire(given.folder, old))
+
+
 _FOLDER: Final[Argument] = (
     "--folder",
     {"type": Path, "required": True, "metavar": "PATH", "help": "where the key material is"},
@@ -91,6 +113,16 @@ _ARCHIVE: Final[Argument] = ("archive", {"type": Path, "metavar": "FILE"})
 _URL_HELP: Final = f"of accounts, to see what is in use; better set {DATABASE_URL}"
 _URL: Final[Argument] = ("--database-url", {"metavar": "URL", "help": _URL_HELP})
 
+_OLD: Final[tuple[Argument, ...]] = (
+    ("id", {"metavar": "ID", "help": "as `check` and `rotate` tell it; never the newest"}),
+    _FOLDER,
+    _URL,
+    (
+        "--backup",
+        {"type": Path, "required": True, "metavar": "FILE", "help": "written first, with the key"},
+    ),
+)
+
 COMMANDS: Final = {
     "init": Command(init, "make all key material, once", (_FOLDER,)),
     "backup": Command(backup, "write one archive, and read it back", (_FOLDER, _ARCHIVE)),
@@ -98,6 +130,9 @@ COMMANDS: Final = {
     "rotate pepper": Command(rotate_pepper, "put a new pepper first", (_FOLDER,)),
     "rotate data-plane": Command(rotate_data_plane, "put a new data plane key first", (_FOLDER,)),
     "rotate executor": Command(rotate_executor, "put a new executor key first", (_FOLDER,)),
+    "retire pepper": Command(retire_pepper, "take out an old pepper that nothing is under", _OLD),
+    "retire data-plane": Command(retire_data_plane, "take out an old data plane key", _OLD),
+    "retire executor": Command(retire_executor, "take out an old executor key", _OLD),
 }
 
 
@@ -105,7 +140,7 @@ def parser() -> ArgumentParser:
     """`call` is the chosen command."""
     return commands.parser(
         "python -m deploy.keys",
-        "Make, back up, check and rotate key material.",
+        "Make, back up, check, rotate and retire key material.",
         "After rotating a sealing key, `python -m services.accounts keys reseal` moves what is"
         " sealed to it. docs/operations.md says in which order.",
         COMMANDS,

@@ -83,19 +83,19 @@ def rotate_pepper(folder: Path) -> Material:
     """Put a new pepper first; API keys move to it as they are used."""
     known = load(folder)
     newest = material.new_pepper(max((pepper.id for pepper in known.peppers), default=0) + 1)
-    return _replace(folder, known, PEPPERS, (newest, *known.peppers))
+    return replace(folder, known, PEPPERS, (newest, *known.peppers))
 
 
 def rotate_executor(folder: Path) -> Material:
     """Put a new executor sealing key first; `keys reseal` moves provider keys to it."""
     known = load(folder)
-    return _replace(folder, known, EXECUTOR, (material.new_sealing_pair(), *known.executor))
+    return replace(folder, known, EXECUTOR, (material.new_sealing_pair(), *known.executor))
 
 
 def rotate_data_plane(folder: Path) -> Material:
     """Put a new data plane key first; `keys reseal` moves signing secrets and data keys to it."""
     known = load(folder)
-    return _replace(folder, known, DATA_PLANE, (material.new_sealing_pair(), *known.data_plane))
+    return replace(folder, known, DATA_PLANE, (material.new_sealing_pair(), *known.data_plane))
 
 
 def write(file: Path, content: bytes) -> None:
@@ -107,8 +107,8 @@ def write(file: Path, content: bytes) -> None:
         os.fsync(opened.fileno())
 
 
-def _replace(folder: Path, known: Material, name: str, content: tuple[Any, ...]) -> Material:
-    """The old file is whole until the new one is."""
+def replace(folder: Path, known: Material, name: str, content: tuple[Any, ...]) -> Material:
+    """Write one file anew; the old one is whole until the new one is. What there is then."""
     draft = folder / f".{name}.new"
     draft.unlink(missing_ok=True)
     write(draft, msgspec.json.encode(content))

@@ -1,15 +1,17 @@
 """`deploy.keys check` against a real accounts database: is everything here that it needs?"""
 
+import asyncio
 from pathlib import Path
 
 import msgspec
 import pytest
 from sqlalchemy import text
 
-from deploy.keys import folder, use
+from deploy.keys import findings, folder, retiring, use
 from deploy.keys.findings import Finding
 from deploy.keys.folder import KeysRefused
 from deploy.keys.material import Material
+from deploy.keys.retiring import Old
 from libs.common import crypto
 from libs.common.contracts.plans import PlanName
 from libs.common.crypto import PublicSealingKey
@@ -83,6 +85,51 @@ async def test_old_and_new_keys_in_use_are_found_and_what_is_missing_is_named(
     assert found[f"key {old}"] == [False, False]
     assert found[f"key {new}"] == [True, True]
     assert found["pepper 2"] == [True]
+
+
+async def test_an_old_key_is_retired_once_nothing_is_under_it(
+    ports: Ports, place: Path, accounts_address: str
+) -> None:
+    first = folder.load(place)
+    await fill(with_newest(ports, first))
+    for rotate in (folder.rotate_pepper, folder.rotate_data_plane):
+        rotate(place)
+    old = {"pepper": "1", "data-plane": first.data_plane[0].key_id}
+
+    def retire(kind: str, url: str = accounts_address) -> Material:
+        backup = place.with_name(f"{kind}.tar")
+        return retiring.retire(place, Old(kind, old[kind], url, backup))
+
+    for kind in old:
+        with pytest.raises(KeysRefused, match=r"is in use: 1 (API keys|values)"):
+            await asyncio.to_thread(retire, kind)
+        with pytest.raises(KeysRefused, match="only accounts' database knows"):
+            await asyncio.to_thread(retire, kind, "")
+        assert not place.with_name(f"{kind}.tar").exists()
+    async with ports.db.transaction() as tx:
+        for table in ("api_keys", "data_keys"):
+            await tx.execute(text(f"DELETE FROM {table}"))  # noqa: S608  # ours
+    for kind in old:
+        await asyncio.to_thread(retire, kind)
+
+    left = folder.load(place)
+    assert [pepper.id for pepper in left.peppers] == [2]
+    assert [pair.key_id for pair in left.data_plane] == [left.data_plane[0].key_id]
+    assert old["data-plane"] not in {pair.key_id for pair in left.data_plane}
+    assert findings.Report.of(findings.inspect(place)).is_good
+    assert place.with_name("pepper.tar").stat().st_mode & 0o777 == 0o600
+
+
+async def test_the_newest_and_what_is_not_there_are_never_retired(
+    place: Path, accounts_address: str
+) -> None:
+    made = folder.rotate_executor(place)
+    for key_id, why in ((made.executor[0].key_id, "is the newest"), ("beef", "There is no key")):
+        old = Old("executor", key_id, accounts_address, place.with_name("backup.tar"))
+        with pytest.raises(KeysRefused, match=why):
+            await asyncio.to_thread(retiring.retire, place, old)
+
+    assert folder.load(place) == made
 
 
 async def test_a_value_that_was_moved_to_another_row_does_not_pass(
