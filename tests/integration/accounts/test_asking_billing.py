@@ -1,16 +1,13 @@
 """What accounts makes of a billing that answers, refuses, is slow, or talks nonsense; by socket."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 
-import httpx2
 import msgspec
 import pytest
 
 from deploy.local.ports import free_ports
 from libs.common import errors
-from libs.common.clock import SystemClock
 from libs.common.contracts.billing import (
     BillingAnswer,
     CancelQuestion,
@@ -21,15 +18,14 @@ from libs.common.contracts.billing import (
 )
 from libs.common.contracts.plans import PlanName
 from libs.common.errors import AppError
-from libs.common.tokens import ServiceTokens
 from services.accounts.adapters import billing as adapter
 from services.accounts.adapters.billing import HttpBilling
 from services.accounts.domain.errors import BillingAway, BooksNotOpen, InvoiceNotFound
+from tests.support.bad_answers import ACCOUNTS, NO_ANSWERS, asking, refusal
 from tests.support.billing_stand_in import PAY_PAGE, PORTAL, BillingStandIn, running, subscription
 from tests.support.raw_server import always, raw_server, reply, silence
 from tests.support.service_keys import ServiceKey
 
-ACCOUNTS = ServiceKey("accounts")
 CHECKOUT = CheckoutQuestion(
     plan=PlanName.PRO, email="ada@example.org", return_url="https://reqrun.example/billing/thanks"
 )
@@ -45,22 +41,16 @@ ASKS: dict[str, Ask] = {
     "invoice": lambda billing: billing.open_invoice("acc_a", "txn_1"),
     "grant": lambda billing: billing.grant("acc_a", GrantQuestion(plan=PlanName.PRO)),
 }
-
-
-@asynccontextmanager
-async def asking(url: str) -> AsyncIterator[HttpBilling]:
-    tokens = ServiceTokens("accounts", ACCOUNTS.key_id, ACCOUNTS.private.reveal(), SystemClock())
-    async with httpx2.AsyncClient(base_url=url, trust_env=False) as client:
-        yield HttpBilling(client, tokens)
-
-
-def refusal(code: str, text: str = "No.") -> bytes:
-    return msgspec.json.encode({"error": {"message": text, "type": "t", "code": code}})
+BAD = {
+    **NO_ANSWERS,
+    "another shape": reply("400 What", refusal("invalid_body")),
+    "half an answer": reply("200 OK", b'{"account_id":"canary"}'),
+}
 
 
 async def test_every_question_reaches_billing_and_every_answer_comes_back() -> None:
     stand_in = BillingStandIn()
-    async with running(stand_in, ACCOUNTS) as url, asking(url) as billing:
+    async with running(stand_in, ACCOUNTS) as url, asking(url, HttpBilling) as billing:
         assert (await billing.show("acc_a")) == stand_in.of("acc_a")
         assert (await billing.check_out("acc_a", CHECKOUT)).url == PAY_PAGE
         stand_in.set("acc_a", subscription=subscription())
@@ -79,7 +69,7 @@ async def test_every_question_reaches_billing_and_every_answer_comes_back() -> N
 
 
 async def test_what_comes_from_a_browser_gets_into_no_path() -> None:
-    async with asking(f"http://127.0.0.1:{free_ports()}") as billing:
+    async with asking(f"http://127.0.0.1:{free_ports()}", HttpBilling) as billing:
         for text in ("", "..", "a/b", "a%2fb", "x" * 65, "txn\n"):
             with pytest.raises(InvoiceNotFound):
                 await billing.open_invoice("acc_a", text)
@@ -87,40 +77,18 @@ async def test_what_comes_from_a_browser_gets_into_no_path() -> None:
 
 @pytest.mark.parametrize("ask", ASKS.values(), ids=ASKS)
 async def test_no_billing_is_billing_away(ask: Ask) -> None:
-    async with asking(f"http://127.0.0.1:{free_ports()}") as billing:
+    async with asking(f"http://127.0.0.1:{free_ports()}", HttpBilling) as billing:
         with pytest.raises(BillingAway):
             await ask(billing)
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        reply("500 Oops", refusal("internal_error")),
-        reply("503 Away", refusal("unavailable")),
-        reply("401 Who", refusal("invalid_api_key")),
-        reply("403 No", refusal("forbidden")),
-        reply("404 What", refusal("route_not_found")),
-        reply("400 What", refusal("invalid_body")),
-        reply("404 What", b"<html>canary</html>"),
-        reply("404 What", b"\xff"),
-        reply("302 There", b"", "Location: http://127.0.0.1:1/"),
-        reply("200 OK", b""),
-        reply("200 OK", b"[]"),
-        reply("200 OK", b'{"account_id":"canary"}'),
-        reply("200 OK", b'{"url":"\xff"}'),
-        b"canary\r\n\r\n",
-    ],
-    ids=[
-        "500", "503", "401", "403", "another path", "another shape", "no envelope", "no text",
-        "redirect", "nothing", "a list", "half an answer", "no UTF-8", "no HTTP",
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("answer", BAD.values(), ids=BAD)
 async def test_what_is_no_good_answer_is_billing_away(
     answer: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with (
         raw_server(always(answer)) as server,
-        asking(server.url.removesuffix("/v1")) as billing,
+        asking(server.url, HttpBilling) as billing,
     ):
         for ask in ASKS.values():
             with pytest.raises(BillingAway) as away:
@@ -135,7 +103,7 @@ async def test_a_billing_that_says_nothing_is_given_up(monkeypatch: pytest.Monke
     monkeypatch.setattr(adapter, "ORDER_SECONDS", 0.1)
     async with (
         raw_server(silence) as server,
-        asking(server.url.removesuffix("/v1")) as billing,
+        asking(server.url, HttpBilling) as billing,
         asyncio.timeout(20),
     ):
         for ask in ASKS.values():
@@ -164,7 +132,7 @@ async def test_what_billing_refuses_comes_back_in_its_own_words(
 ) -> None:
     async with (
         raw_server(always(reply(status, refusal(code, "So it is.")))) as server,
-        asking(server.url.removesuffix("/v1")) as billing,
+        asking(server.url, HttpBilling) as billing,
     ):
         for ask in ASKS.values():
             with pytest.raises(kind) as refused:
@@ -175,7 +143,10 @@ async def test_what_billing_refuses_comes_back_in_its_own_words(
 
 async def test_whoever_has_no_service_token_is_not_answered() -> None:
     """The stand-in is as strict as billing."""
-    async with running(BillingStandIn(), ServiceKey("accounts")) as url, asking(url) as billing:
+    async with (
+        running(BillingStandIn(), ServiceKey("accounts")) as url,
+        asking(url, HttpBilling) as billing,
+    ):
         with pytest.raises(BillingAway):
             await billing.show("acc_a")
 

@@ -1,30 +1,25 @@
 """What accounts makes of gateways that refuse, are slow, or talk nonsense; over real sockets."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
-import httpx2
 import msgspec
 import pytest
 
 from deploy.local.ports import free_ports
 from libs.common import errors
-from libs.common.clock import SystemClock
 from libs.common.contracts.gateway import RequestsAnswer, RequestsQuestion
 from libs.common.contracts.stats import StatsQuestion
 from libs.common.errors import AppError
 from libs.common.ids import new_id
-from libs.common.tokens import ServiceTokens
 from services.accounts.adapters import gateway as adapter
 from services.accounts.adapters.gateway import HttpRequests
 from services.accounts.domain.errors import ExecutionPlaneAway
 from tests.support.accounts_stand_in import context
+from tests.support.bad_answers import NO_ANSWERS, asking, refusal
 from tests.support.raw_server import always, raw_server, reply, silence
-from tests.support.service_keys import ServiceKey
 
-ACCOUNTS = ServiceKey("accounts")
 ID = new_id("rr")
 QUESTION = RequestsQuestion(mode="live")
 EMPTY = msgspec.json.encode(RequestsAnswer((), None))
@@ -42,54 +37,26 @@ ASKS: dict[str, Ask] = {
     ),
     "standing": lambda gateways: gateways.standing("acc_a", 31),
 }
-
-
-@asynccontextmanager
-async def asking(url: str) -> AsyncIterator[HttpRequests]:
-    tokens = ServiceTokens("accounts", ACCOUNTS.key_id, ACCOUNTS.private.reveal(), SystemClock())
-    async with httpx2.AsyncClient(base_url=url, trust_env=False) as client:
-        yield HttpRequests(client, tokens)
-
-
-def refusal(code: str, text: str = "No.") -> bytes:
-    return msgspec.json.encode({"error": {"message": text, "type": "t", "code": code}})
+BAD = {
+    **NO_ANSWERS,
+    "half a row": reply("200 OK", b'{"requests":[{"id":"canary"}]}'),
+}
 
 
 @pytest.mark.parametrize("ask", ASKS.values(), ids=ASKS)
 async def test_no_gateway_is_the_execution_plane_away(ask: Ask) -> None:
-    async with asking(f"http://127.0.0.1:{free_ports()}") as gateways:
+    async with asking(f"http://127.0.0.1:{free_ports()}", HttpRequests) as gateways:
         with pytest.raises(ExecutionPlaneAway):
             await ask(gateways)
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        reply("500 Oops", refusal("internal_error")),
-        reply("503 Away", refusal("unavailable")),
-        reply("401 Who", refusal("invalid_api_key")),
-        reply("403 No", refusal("forbidden")),
-        reply("404 What", refusal("route_not_found")),
-        reply("404 What", b"<html>canary</html>"),
-        reply("404 What", b"\xff"),
-        reply("302 There", b"", "Location: http://127.0.0.1:1/"),
-        reply("200 OK", b""),
-        reply("200 OK", b"[]"),
-        reply("200 OK", b'{"requests":[{"id":"canary"}]}'),
-        reply("200 OK", b'{"requests":"\xff"}'),
-        b"canary\r\n\r\n",
-    ],
-    ids=[
-        "500", "503", "401", "403", "another path", "no envelope", "no text", "redirect", "nothing",
-        "a list", "half a row", "no UTF-8", "no HTTP",
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("answer", BAD.values(), ids=BAD)
 async def test_what_is_no_good_answer_is_the_execution_plane_away(
     answer: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with (
         raw_server(always(answer)) as server,
-        asking(server.url.removesuffix("/v1")) as gateways,
+        asking(server.url, HttpRequests) as gateways,
     ):
         for ask in ASKS.values():
             with pytest.raises(ExecutionPlaneAway) as away:
@@ -103,7 +70,7 @@ async def test_a_gateway_that_says_nothing_is_given_up(monkeypatch: pytest.Monke
     monkeypatch.setattr(adapter, "TIMEOUT_SECONDS", 0.1)
     async with (
         raw_server(silence) as server,
-        asking(server.url.removesuffix("/v1")) as gateways,
+        asking(server.url, HttpRequests) as gateways,
         asyncio.timeout(20),
     ):
         for ask in ASKS.values():
@@ -132,7 +99,7 @@ async def test_a_refusal_keeps_its_kind_text_and_code(
     answer = reply(status, refusal(code, "So it is."), "Retry-After: 7")
     async with (
         raw_server(always(answer)) as server,
-        asking(server.url.removesuffix("/v1")) as gateways,
+        asking(server.url, HttpRequests) as gateways,
     ):
         for ask in ASKS.values():
             with pytest.raises(kind) as refused:
@@ -151,7 +118,7 @@ async def test_a_question_goes_out_as_the_gateway_reads_it() -> None:
     )
     async with (
         raw_server(always(reply("200 OK", EMPTY))) as server,
-        asking(server.url.removesuffix("/v1")) as gateways,
+        asking(server.url, HttpRequests) as gateways,
     ):
         answer = await gateways.list_requests("prj_a", question)
 
@@ -174,7 +141,7 @@ async def test_a_question_goes_out_as_the_gateway_reads_it() -> None:
 async def test_what_is_no_id_is_not_asked_about(request_id: str) -> None:
     async with (
         raw_server(always(reply("200 OK", EMPTY))) as server,
-        asking(server.url.removesuffix("/v1")) as gateways,
+        asking(server.url, HttpRequests) as gateways,
     ):
         with pytest.raises(errors.NotFound) as refused:
             await gateways.show("prj_a", request_id)
