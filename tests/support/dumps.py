@@ -15,7 +15,7 @@ APART: Final = {"accounts": "data_keys", "requests": "body_keys*"}
 
 
 class Dump(msgspec.Struct, frozen=True):
-    """Of one database. `lasting`: all but the keys; `keys`: the short-lived rest."""
+    """Of one database. `lasting`: all but the keys; `keys`: the short-lived rest (may be empty)."""
 
     database: str
     lasting: Path
@@ -23,12 +23,21 @@ class Dump(msgspec.Struct, frozen=True):
 
 
 def dump(server: PostgreSql, database: str, folder: Path) -> Dump:
-    """Both dumps of a database, now."""
-    lasting, keys = folder / f"{database}.sql", folder / f"{database}.keys.sql"
-    apart = APART[database]
-    _run(server, "pg_dump", f"--exclude-table-data={apart}", f"--file={lasting}", database)
-    _run(server, "pg_dump", f"--table={apart}", "--data-only", f"--file={keys}", database)
-    return Dump(database, lasting, keys)
+    """Both dumps of a database, now: the keys last, or the newest bodies would have none."""
+    lasting = folder / f"{database}.sql"
+    apart = [f"--exclude-table-data={APART[database]}"] if database in APART else []
+    _run(server, "pg_dump", *apart, f"--file={lasting}", database)
+    return Dump(database, lasting, dump_keys(server, database, folder))
+
+
+def dump_keys(server: PostgreSql, database: str, folder: Path) -> Path:
+    """The short-lived dump alone, in place of an older one; empty where nothing is kept apart."""
+    keys = folder / f"{database}.keys.sql"
+    keys.touch()
+    if database in APART:
+        only = (f"--table={APART[database]}", "--data-only")
+        _run(server, "pg_dump", *only, f"--file={keys}", database)
+    return keys
 
 
 def restore(server: PostgreSql, database: str, *files: Path) -> None:
