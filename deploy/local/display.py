@@ -46,6 +46,7 @@ def summary(stack: Stack, demo: Demo, environment: Path) -> None:
     facts.add_row("Keys and addresses", str(environment))
     facts.add_row("Logs", f"{stack.site.logs} (make logs)")
     facts.add_row("Processes", "make status; whatever dies is started again")
+    facts.add_row("Operate it", ".venv/bin/reqrun doctor; .venv/bin/reqrun --help")
     facts.add_row("Stop", "make down; make reset forgets the data as well")
     console.print(facts)
 

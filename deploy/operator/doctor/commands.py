@@ -57,7 +57,7 @@ def _checks(desk: Desk, servers: Mapping[str, Server]) -> Iterator[Check]:
     yield from broker.checks(settings.broker_url)
     yield from cache.checks(settings.redis_url, desk.clock)
     parts = {name: desk.installation.part(name) for name in ("accounts", "billing")}
-    yield from keys.checks(settings.key_folder, parts)
+    yield from keys.checks(settings.key_folder, parts, desk.installation.own)
     yield from machine.checks(desk.installation.folder)
 
 

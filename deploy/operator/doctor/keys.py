@@ -27,13 +27,17 @@ class Believed(msgspec.Struct, frozen=True, kw_only=True):
     service_public_keys: dict[str, PublicServiceKey] = msgspec.field(default_factory=dict)
 
 
-def checks(folder: str, environs: Mapping[str, Mapping[str, str]]) -> Iterator[Check]:
-    """`environs`: of the services whose settings we know."""
+Environs = Mapping[str, Mapping[str, str]]
+"""By whose they are."""
+
+
+def checks(folder: str, environs: Environs, own: Mapping[str, str]) -> Iterator[Check]:
+    """`environs`: of the services whose settings we know; `own`: of this program."""
     yield Check("keys: material", lambda: _check_folder(folder))
     yield Check("keys: in use", lambda: _check_use(folder, environs["accounts"]))
     for name, environ in environs.items():
         yield Check(f"keys: public halves, {name}", _Public(environ, folder))
-    yield Check("keys: mounted secrets", lambda: _check_mounts(environs))
+    yield Check("keys: mounted secrets", lambda: _check_mounts({**environs, "": own}))
 
 
 async def _check_folder(folder: str) -> Verdict:
@@ -86,7 +90,7 @@ def _unknown(folder: str, known: Mapping[str, PublicServiceKey]) -> list[str]:
     return [name for name, pair in services.items() if pair.key_id not in known]
 
 
-async def _check_mounts(environs: Mapping[str, Mapping[str, str]]) -> Verdict:
+async def _check_mounts(environs: Environs) -> Verdict:
     folders = {Path(one[SECRETS]) for one in environs.values() if one.get(SECRETS)}
     if not folders:
         raise Unable("secrets come as variables here")
