@@ -30,8 +30,8 @@ from tests.support.stack import System, running_system
 from tests.support.stack_faults import Inflicted
 from tests.support.waiting import until
 
-WISHES: Final = Wishes(seed=45, rate=40, wait_share=0.4, follow_share=0)
-MANY: Final = 80
+WISHES: Final = Wishes(seed=45, rate=25, wait_share=0.4, follow_share=0)
+MANY: Final = 50
 CHAT: Final = "/v1/chat/completions"
 HELLO: Final = {"model": "sim-ok", "messages": [{"role": "user", "content": "Hello"}], "wait": True}
 REVOKED: Final = "SELECT id FROM api_keys WHERE revoked_at IS NOT NULL"
@@ -215,6 +215,7 @@ async def _is_shut_out(owner: Owner, key: str) -> bool:
     return not await owner.is_let_in(key)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(45)
 @pytest.mark.timeout(420)
 async def test_what_is_in_a_dump_is_brought_to_its_end_and_what_came_after_is_told_apart(
