@@ -200,6 +200,12 @@ class AlreadySent(Conflict):
     code = "already_sent"
 
 
+class ChangedElsewhere(Conflict):
+    """What the page showed is not what stands there any more: it was open in another tab."""
+
+    code = "changed_elsewhere"
+
+
 class ApiKeyEnded(Conflict):
     """The API key is revoked, expired or rotated: there is nothing left to hand over."""
 

@@ -1,5 +1,7 @@
 """What a project may set for itself."""
 
+import hashlib
+from collections.abc import Mapping
 from datetime import timedelta
 from ipaddress import ip_network
 from typing import Any, Final
@@ -7,13 +9,31 @@ from typing import Any, Final
 import msgspec
 
 from libs.common.contracts.accounts import OnUnknownOutcome
-from services.accounts.domain.errors import InvalidProjectSettings
+from services.accounts.domain.errors import FieldErrors, InvalidProjectSettings
 from services.accounts.domain.forms import Fields
 from services.accounts.domain.names import check_name
 
 MOST: Final = 2**31 - 1  # the columns are 32 bits wide
 MOST_NETWORKS: Final = 50
 _DAY_SECONDS: Final = 86_400
+
+SEEN: Final = "seen"
+"""The field of a form that says what its page showed."""
+
+_CHANGED: Final = (
+    "These settings were saved elsewhere since this page was opened. Look at what is said beside"
+    " the fields; saving again puts yours in their place."
+)
+_FIELDS: Final = {
+    "name": "name",
+    "requests_per_minute": "requests_per_minute",
+    "running": "running",
+    "retention_seconds": "retention_days",
+    "metadata_seconds": "metadata_days",
+    "on_unknown_outcome": "on_unknown_outcome",
+    "allowed_addresses": "allowed_addresses",
+}
+"""By column, the field that is about it."""
 
 
 class ProjectSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +83,37 @@ def check_whole(wish: WholeSettings) -> dict[str, Any]:
     fields.end()
     changes["on_unknown_outcome"] = "fail" if wish.on_unknown_outcome == "fail" else "retry"
     return changes
+
+
+def settings_of(columns: object) -> dict[str, Any]:
+    """As `check_whole` answers them, of a project as it stands."""
+    return {name: getattr(columns, name) for name in _FIELDS}
+
+
+def mark_of(settings: Mapping[str, Any]) -> str:
+    """Goes with the form that shows them, and tells later whether they were changed since."""
+    return hashlib.sha256(msgspec.json.encode(settings, order="sorted")).hexdigest()[:16]
+
+
+def check_unchanged(now: Mapping[str, Any], wish: Mapping[str, Any]) -> None:
+    """For a form that showed something else. Sent twice it is no trouble, for its wish is there.
+
+    Raises FieldErrors: what stands there now, beside each field that differs.
+    """
+    differing = {
+        field: f"Here it is {_said(name, now[name])} now."
+        for name, field in _FIELDS.items()
+        if now[name] != wish[name]
+    }
+    if differing:
+        raise FieldErrors({SEEN: _CHANGED, **differing})
+
+
+def _said(column: str, value: Any) -> str:
+    if value and column.endswith("_seconds"):
+        value = f"{value / _DAY_SECONDS:g}"
+    text = ", ".join(value) if isinstance(value, list) else str(value or "")
+    return f"“{text}”" if text else "empty"
 
 
 def _limit(text: str, most: int = MOST) -> int | None:

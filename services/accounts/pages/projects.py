@@ -12,7 +12,7 @@ from litestar.params import FromPath
 from libs.common.errors import InvalidInput
 from libs.common.ids import new_id
 from services.accounts.domain.errors import InvalidName
-from services.accounts.domain.projects import WholeSettings
+from services.accounts.domain.projects import SEEN, WholeSettings, mark_of, settings_of
 from services.accounts.pages import forms
 from services.accounts.pages.forms import EMPTY, Form, submit
 from services.accounts.pages.places import Place, enter
@@ -74,7 +74,9 @@ def _settings(desk: Desk) -> list[HTTPRouteHandler]:
 
         async def act(form: Form) -> Response[bytes]:
             wish = _wish(form)
-            await projects.replace_settings(desk.ports, project_id, wish, actor=place.actor)
+            await projects.replace_settings(
+                desk.ports, project_id, wish, actor=place.actor, seen=form[SEEN]
+            )
             return place.go("/settings?done=saved")
 
         return await submit(place.visit, act, partial(_show, place), _RULES)
@@ -85,7 +87,12 @@ def _settings(desk: Desk) -> list[HTTPRouteHandler]:
 async def _show(place: Place, form: Form, status: int) -> Response[bytes]:
     account = await accounts.get(place.visit.ports, place.project.account_id)
     return place.page(
-        "project_settings.html", status=status, form=form, account=account, values=_values(place)
+        "project_settings.html",
+        status=status,
+        form=form,
+        account=account,
+        values=_values(place),
+        seen=mark_of(settings_of(place.project)),
     )
 
 

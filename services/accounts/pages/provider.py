@@ -37,6 +37,7 @@ def routes(desk: Desk) -> list[HTTPRouteHandler]:
                 project_id=project_id,
                 base_url=form["base_url"].strip() or OPENAI,
                 key=Secret(form["provider_key"].strip()),
+                seen=form["seen"],
             )
             await connections.put(desk.ports, wish, actor=place.actor)
             return place.go("/provider?done=saved")
@@ -61,8 +62,9 @@ def _changes(desk: Desk) -> list[HTTPRouteHandler]:
     async def remove(request: AnyRequest, project_id: FromPath[str]) -> Response[bytes]:
         place = await enter(desk, request, project_id)
 
-        async def act(_: Form) -> Response[bytes]:
-            await connections.remove(desk.ports, project_id, actor=place.actor)
+        async def act(form: Form) -> Response[bytes]:
+            seen = form["seen"]
+            await connections.remove(desk.ports, project_id, actor=place.actor, seen=seen)
             return place.go("/provider?done=removed")
 
         return await submit(place.visit, act, partial(_show, place))

@@ -1,6 +1,7 @@
 """Provider connections: set one, hand it to executors."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 import msgspec
 
@@ -19,7 +20,11 @@ from services.accounts.domain.connections import (
     provider_key_hint,
     tests_of,
 )
-from services.accounts.domain.errors import NoProviderConnection, ProjectNotFound
+from services.accounts.domain.errors import (
+    ChangedElsewhere,
+    NoProviderConnection,
+    ProjectNotFound,
+)
 from services.accounts.models import Project, ProviderConnection
 from services.accounts.ports import Ports
 from services.accounts.repositories.audit import AuditRepository
@@ -28,25 +33,33 @@ from services.accounts.repositories.data_keys import DataKeyRepository
 from services.accounts.repositories.projects import ProjectRepository
 from services.accounts.use_cases import data_keys, tries
 
+_TWICE: Final = timedelta(minutes=1)
+
 
 class NewConnection(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wished for; `key` is the provider's, in the clear."""
+    """What is wished for; `key` is the provider's, in the clear. `seen`: as `remove` takes it."""
 
     project_id: str
     base_url: str
     key: Secret
+    seen: str | None = None
 
 
 async def put(ports: Ports, wish: NewConnection, *, actor: Actor) -> ProviderConnection:
     """Give the project a provider, in the place of any before.
 
     A connection that is set anew is a new one, with an id of its own: cool-downs of the old key do
-    not hold the new one back. Raises ProjectNotFound, InvalidBaseUrl, InvalidProviderKey.
+    not hold the new one back. Raises ProjectNotFound, InvalidBaseUrl, InvalidProviderKey,
+    ChangedElsewhere.
     """
     now = ports.clock.now()
     connection = _new_connection(ports, wish, now)
     async with ports.db.transaction() as tx:
-        project = await ProjectRepository(tx).hold(wish.project_id)
+        project = await ProjectRepository(tx).lock(wish.project_id)
+        current = await ConnectionRepository(tx).find(wish.project_id)
+        if current is not None and _is_twin(current, connection, wish.seen):
+            return current
+        _check_seen(current, wish.seen)
         await ConnectionRepository(tx).put(connection)
         entry = _entry(Change.PROVIDER_CONNECTION_SET, project, connection, actor)
         AuditRepository(tx).add(entry, at=now)
@@ -79,13 +92,18 @@ async def find(ports: Ports, project_id: str) -> ProviderConnection | None:
         return await ConnectionRepository(tx).find(project_id)
 
 
-async def remove(ports: Ports, project_id: str, *, actor: Actor) -> None:
-    """The project has no provider any more; harmless where it had none. Raises ProjectNotFound."""
+async def remove(ports: Ports, project_id: str, *, actor: Actor, seen: str | None = None) -> None:
+    """The project has no provider any more; harmless where it had none.
+
+    `seen`: the id of the connection that was in sight, nothing where none was; None: whatever it
+    is. Raises ProjectNotFound, ChangedElsewhere.
+    """
     async with ports.db.transaction() as tx:
-        project = await ProjectRepository(tx).hold(project_id)
+        project = await ProjectRepository(tx).lock(project_id)
         connection = await ConnectionRepository(tx).find(project_id)
         if connection is None:
             return
+        _check_seen(connection, seen)
         await ConnectionRepository(tx).remove(project_id)
         entry = _entry(Change.PROVIDER_CONNECTION_REMOVED, project, connection, actor)
         AuditRepository(tx).add(entry, at=ports.clock.now())
@@ -108,6 +126,22 @@ async def test(ports: Ports, project_id: str, *, actor: Actor) -> TestConnection
         entry = _entry(Change.PROVIDER_CONNECTION_TESTED, project, connection, actor)
         AuditRepository(tx).add(entry, at=ports.clock.now())
     return tested
+
+
+def _check_seen(current: ProviderConnection | None, seen: str | None) -> None:
+    """Raises ChangedElsewhere where something else was in sight."""
+    if seen is not None and seen != (current.id if current is not None else ""):
+        raise ChangedElsewhere(
+            "The connection was changed elsewhere since this page was opened. It is shown as it is"
+            " now; look it over and do it again if you still want it."
+        )
+
+
+def _is_twin(current: ProviderConnection, wish: ProviderConnection, seen: str | None) -> bool:
+    """Whether it is what a form made that came twice: its key cannot be compared any more."""
+    is_same = (current.base_url, current.key_hint) == (wish.base_url, wish.key_hint)
+    is_new = wish.updated_at - current.updated_at < _TWICE
+    return seen is not None and seen != current.id and is_same and is_new
 
 
 def _sealed(connection: ProviderConnection) -> SealedConnection:

@@ -19,7 +19,10 @@ from services.accounts.domain.projects import (
     ProjectSettings,
     WholeSettings,
     check_settings,
+    check_unchanged,
     check_whole,
+    mark_of,
+    settings_of,
 )
 from services.accounts.models import Account, Project
 from services.accounts.ports import Ports
@@ -103,15 +106,24 @@ async def change(ports: Ports, project_id: str, wish: ProjectSettings, *, actor:
 
 
 async def replace_settings(
-    ports: Ports, project_id: str, wish: WholeSettings, *, actor: Actor
+    ports: Ports, project_id: str, wish: WholeSettings, *, actor: Actor, seen: str = ""
 ) -> Project:
-    """All settings anew. Raises ProjectNotFound, FieldErrors."""
-    return await _set(ports, project_id, check_whole(wish), actor)
+    """All settings anew. `seen`: mark_of those that the wish was made in sight of.
+
+    Raises ProjectNotFound, FieldErrors; of those that were changed since, too.
+    """
+    return await _set(ports, project_id, check_whole(wish), actor, seen)
 
 
-async def _set(ports: Ports, project_id: str, changes: Mapping[str, Any], actor: Actor) -> Project:
+async def _set(
+    ports: Ports, project_id: str, changes: Mapping[str, Any], actor: Actor, seen: str = ""
+) -> Project:
     async with ports.db.transaction() as tx:
         project = await ProjectRepository(tx).lock(project_id)
+        now = settings_of(project)
+        if seen and seen != mark_of(now):
+            check_unchanged(now, changes)
+            return project
         for name, value in changes.items():
             setattr(project, name, value)
         AuditRepository(tx).add(_entry(Change.PROJECT_SET, project, actor), at=ports.clock.now())

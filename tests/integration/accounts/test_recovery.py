@@ -138,6 +138,20 @@ async def test_a_change_asks_for_the_old_password_and_ends_the_other_sessions(
         await recovery.reset(ports, reset, PASSWORD, NETWORK)
 
 
+async def test_a_change_that_is_sent_twice_is_one_and_no_mistake(ports: Ports) -> None:
+    person = await people.verified(ports)
+    held = await people.logged_in(ports)
+
+    await recovery.change_password(ports, held, PASSWORD, NEW, NETWORK)
+    again = held._replace(person=await people.person(ports, EMAIL))
+    await recovery.change_password(ports, again, PASSWORD, NEW, NETWORK)
+
+    changes = await people.changes(ports, person.account_id)
+    assert changes.count("password.changed") == 1
+    with pytest.raises(FieldErrors):
+        await recovery.change_password(ports, again, PASSWORD, "another-rusty-canary-78", NETWORK)
+
+
 async def test_all_that_is_wrong_with_a_change_is_said_at_once(ports: Ports) -> None:
     await people.signed_up(ports)
     held = await people.logged_in(ports)
