@@ -62,11 +62,12 @@ class Reconciled(msgspec.Struct, frozen=True):
 async def show_retention(desk: Desk, _: Namespace) -> RetentionShown:
     """`retention show`."""
     answers, failed = await _ask_all(
+        desk,
         {
             "requests": partial(_count_ledger, desk),
             "accounts": partial(_of_accounts, desk, of_accounts.show_retention),
             "billing": partial(_of_billing, desk, Namespace(call=of_billing.show_retention)),
-        }
+        },
     )
     return RetentionShown(not failed, answers, failed)
 
@@ -74,11 +75,12 @@ async def show_retention(desk: Desk, _: Namespace) -> RetentionShown:
 async def run_retention(desk: Desk, _: Namespace) -> RetentionRun:
     """`retention run`."""
     answers, failed = await _ask_all(
+        desk,
         {
             "requests": partial(_purge_ledger, desk),
             "accounts": partial(_of_accounts, desk, of_accounts.run_retention),
             "billing": partial(_of_billing, desk, Namespace(call=of_billing.run_retention)),
-        }
+        },
     )
     return RetentionRun(not failed, answers, failed)
 
@@ -87,21 +89,24 @@ async def reconcile(desk: Desk, given: Namespace) -> Reconciled:
     """`reconcile`."""
     asked = Namespace(**{**vars(given), "call": of_billing.reconcile_usage})
     answers, failed = await _ask_all(
-        {"counters": partial(_measure_drift, desk), "usage": partial(_of_billing, desk, asked)}
+        desk,
+        {"counters": partial(_measure_drift, desk), "usage": partial(_of_billing, desk, asked)},
     )
     counters, usage = answers.get("counters"), answers.get("usage")
     is_equal = counters == Drift(0, 0, 0) and usage is not None and usage.left == 0
     return Reconciled(is_equal, counters, usage, failed)
 
 
-async def _ask_all(asks: Mapping[str, Ask]) -> tuple[dict[str, Any], dict[str, str]]:
+async def _ask_all(desk: Desk, asks: Mapping[str, Ask]) -> tuple[dict[str, Any], dict[str, str]]:
     answers: dict[str, Any] = {}
     failed: dict[str, str] = {}
-    for name, ask in asks.items():
-        try:
-            answers[name] = await ask()
-        except (AppError, SettingsError) as refused:
-            failed[name] = str(refused)
+    with desk.screen.progress(f"Asking {', '.join(asks)}", len(asks)) as advance:
+        for name, ask in asks.items():
+            try:
+                answers[name] = await ask()
+            except (AppError, SettingsError) as refused:
+                failed[name] = str(refused)
+            advance(1)
     return answers, failed
 
 

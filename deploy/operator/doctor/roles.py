@@ -74,7 +74,7 @@ class _Role:
 def _no_role(role: str) -> Verdict:
     if role in OPTIONAL:
         raise Unable("there is no such role, and none is needed without an autoscaler")
-    return fail("there is no such role", "make it, then run the migration again from before it")
+    return fail("there is no such role", "make it, let it CONNECT, grant what its migration grants")
 
 
 def judge(powers: list[str], granted: Rights, wanted: Rights) -> Verdict:
@@ -85,7 +85,7 @@ def judge(powers: list[str], granted: Rights, wanted: Rights) -> Verdict:
         said = [f"too much: {', '.join(more)}"] * bool(more)
         said += [f"too little: {', '.join(less)}"] * bool(less)
         return fail("; ".join(said), "REVOKE what is too much, GRANT what is missing, as the owner")
-    return ok(f"exactly its {len(wanted)} rights")
+    return ok(f"has what it should, of {len(wanted)} kinds, and nothing else")
 
 
 def _beyond(some: Rights, others: Rights) -> Iterator[str]:

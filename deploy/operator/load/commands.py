@@ -77,7 +77,9 @@ async def load(desk: Desk, given: Namespace) -> LoadSeen:
     following = asyncio.create_task(follower.follow())
     began = time.monotonic()
     try:
-        with desk.screen.watching(lambda: _picture(tally, follower, time.monotonic() - began)):
+        with desk.screen.watching(
+            lambda: _picture(tally, follower, given, time.monotonic() - began)
+        ):
             await sending.run(target.port, wire.encode(target))
             await _drain(follower, given.drain)
     except OSError:
@@ -149,12 +151,13 @@ def _seen(url: str, given: Namespace, tally: Watched, follower: Follower) -> Loa
     )
 
 
-def _picture(tally: Watched, follower: Follower, seconds: float) -> Table:
+def _picture(tally: Watched, follower: Follower, given: Namespace, seconds: float) -> Table:
+    sending = max(min(seconds, given.seconds), 1.0)
     p50, p99 = tally.percentiles()
     table = Table.grid(padding=(0, 2))
     accepted = len(tally.accepted)
     table.add_row("seconds", f"{seconds:.0f}")
-    table.add_row("accepted", f"{accepted:,} ({accepted / max(seconds, 1):,.0f}/s)")
+    table.add_row("accepted", f"{accepted:,} ({accepted / sending:,.0f}/s)")
     if p50 is not None:
         table.add_row("accept", f"p50 {p50:.1f} ms, p99 {p99:.1f} ms")
     table.add_row("states", _counts(follower.states))

@@ -25,6 +25,10 @@ SELECT routing_key, count(*) AS events,
 FROM outbox WHERE sent_at IS NULL AND created_at < clock_timestamp() - interval '1 min'
 GROUP BY 1 ORDER BY 3 DESC
 """
+_MAILS: Final = """
+SELECT count(*) AS mails, extract(epoch FROM clock_timestamp() - min(failed_at))::float8 AS seconds
+FROM mails WHERE failed_at IS NOT NULL
+"""
 _GIVEN_UP: Final = frozenset({"failed", "unreadable"})
 
 
@@ -63,6 +67,7 @@ async def list_all(desk: Desk, _: Namespace) -> ParkedListed:
         looks = {
             "broker": _in_queues(desk),
             **{f"outbox of {name}": _in_outbox(server) for name, server in servers.items()},
+            "mails": _in_mails(servers["accounts"]),
             "webhooks": _in_webhooks(desk),
         }
         for place, look in looks.items():
@@ -93,15 +98,26 @@ async def _in_queues(desk: Desk) -> list[Lying]:
 
 async def _in_outbox(server: Server) -> list[Lying]:
     """What a relay has not told for over a minute: no queue takes it, or no relay runs."""
-    try:
-        rows: list[Any] = await server.ask(_OUTBOX)
-    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
-        raise Unable(f"cannot be asked: {type(error).__name__}") from None
+    rows = await _ask(server, _OUTBOX)
     help_ = "told as soon as a queue takes it: reqrun doctor --only broker"
     return [
         Lying(f"outbox of {server.name}", r["routing_key"], r["events"], r["seconds"], help_)
         for r in rows
     ]
+
+
+async def _in_mails(server: Server) -> list[Lying]:
+    """Refused by the relay for good, or for three days; kept for a week."""
+    [row] = await _ask(server, _MAILS)
+    help_ = "docs/runbook.md, ReqRunMailsGivenUp"
+    return [Lying("mails", "given up", row["mails"], row["seconds"], help_)] * bool(row["mails"])
+
+
+async def _ask(server: Server, statement: str) -> list[Any]:
+    try:
+        return await server.ask(statement)
+    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        raise Unable(f"cannot be asked: {type(error).__name__}") from None
 
 
 async def _in_webhooks(desk: Desk) -> list[Lying]:

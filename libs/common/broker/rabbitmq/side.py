@@ -4,8 +4,8 @@ For the operator's program, once and away; nothing is declared, so that what is 
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, Final
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final, TypeVar
 
 import aio_pika
 import msgspec
@@ -47,6 +47,8 @@ class ParkedMessage(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None
 
 
+Looked = TypeVar("Looked")
+
 Choice = Callable[[ParkedMessage], bool]
 """Whether a message is one of those that are meant."""
 
@@ -67,12 +69,12 @@ class Side:
     async def look(self) -> BrokerLook:
         """At everything the topology names."""
         async with self._connected() as connection:
-            queues = [(name, await _look_at_queue(connection, name)) for name in queue_names()]
-            exchanges = [(one.name, await _has_exchange(connection, one.name)) for one in EXCHANGES]
-            missing = [name for name, found in queues if found is None]
-            missing += [name for name, is_there in exchanges if not is_there]
-            found = tuple(look for _, look in queues if look is not None)
-            return BrokerLook(_version(connection), found, tuple(missing))
+            queues = await _each(connection, queue_names(), _look_at_queue)
+            exchanges = await _each(connection, [one.name for one in EXCHANGES], _look_at_exchange)
+            there = {one.name for one in queues} | set(exchanges)
+            wanted = [*queue_names(), *(one.name for one in EXCHANGES)]
+            missing = tuple(name for name in wanted if name not in there)
+            return BrokerLook(_version(connection), tuple(queues), missing)
 
     async def peek(self, queue: str, limit: int) -> list[ParkedMessage]:
         """The oldest of a queue; all go back where they were when the channel closes."""
@@ -93,8 +95,8 @@ class Side:
         done = 0
         async with self._connected() as connection:
             holder = await open_channel(connection, is_publishing=True)
-            waiting = await _look_at_queue(connection, queue)
-            for _ in range(waiting.messages if waiting else 0):
+            waiting = await _each(connection, [queue], _look_at_queue)
+            for _ in range(sum(one.messages for one in waiting)):
                 taken = await _take(holder.amqp, queue)
                 if taken is None:
                     break
@@ -134,24 +136,33 @@ async def put_back(channel: AbstractChannel, message: ParkedMessage) -> None:
     )
 
 
-async def _look_at_queue(connection: AbstractConnection, name: str) -> QueueLook | None:
-    async with connection.channel(publisher_confirms=False) as opened:
-        channel = await opened.get_underlay_channel()
-        try:
-            found = await channel.queue_declare(name, passive=True)
-        except ChannelNotFoundEntity:
-            return None
-        return QueueLook(name, found.message_count or 0, found.consumer_count or 0)
+async def _each(
+    connection: AbstractConnection,
+    names: Sequence[str],
+    look: Callable[[AbstractChannel, str], Awaitable[Looked]],
+) -> list[Looked]:
+    """What there is of them. The broker closes a channel that looked in vain; then a new one."""
+    found: list[Looked] = []
+    waiting = iter(names)
+    is_over = False
+    while not is_over:
+        async with connection.channel(publisher_confirms=False) as opened:
+            channel = await opened.get_underlay_channel()
+            with suppress(ChannelNotFoundEntity):
+                for name in waiting:
+                    found.append(await look(channel, name))  # noqa: PERF401  # kept if the next fails
+                is_over = True
+    return found
 
 
-async def _has_exchange(connection: AbstractConnection, name: str) -> bool:
-    async with connection.channel(publisher_confirms=False) as opened:
-        channel = await opened.get_underlay_channel()
-        try:
-            await channel.exchange_declare(name, passive=True)
-        except ChannelNotFoundEntity:
-            return False
-        return True
+async def _look_at_queue(channel: AbstractChannel, name: str) -> QueueLook:
+    found = await channel.queue_declare(name, passive=True)
+    return QueueLook(name, found.message_count or 0, found.consumer_count or 0)
+
+
+async def _look_at_exchange(channel: AbstractChannel, name: str) -> str:
+    await channel.exchange_declare(name, passive=True)
+    return name
 
 
 async def _take(channel: AbstractChannel, queue: str) -> tuple[ParkedMessage, int] | None:
