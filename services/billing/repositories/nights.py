@@ -36,6 +36,11 @@ class NightRepository:
         values = {"ended_at": now, "drift": drift}
         await self._tx.execute(update(Night).where(Night.name == name).values(values))
 
+    async def is_done(self, name: str, day: date) -> bool:
+        """Whether that of `day` has ended."""
+        query = select(Night.ended_at).where(Night.name == name, Night.day == day)
+        return await self._tx.scalar(query) is not None
+
     async def drift(self, name: str) -> int:
         """What the last one found and left; zero before the first."""
         return await self._tx.scalar(select(Night.drift).where(Night.name == name)) or 0

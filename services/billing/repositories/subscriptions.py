@@ -192,5 +192,3 @@ class SubscriptionRepository:
             .values(values)
             .execution_options(synchronize_session=False)
         )
-
-

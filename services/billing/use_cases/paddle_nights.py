@@ -1,14 +1,14 @@
 """Each night what we know is compared with what Paddle says, and repaired."""
 
 import asyncio
-from datetime import timedelta
 from typing import Final
 
 from prometheus_client import Gauge
 
-from libs.common import logs, runtime
+from libs.common import logs
 from services.billing.ports import Ports
-from services.billing.repositories.nights import NightRepository
+from services.billing.use_cases import nightly
+from services.billing.use_cases.nightly import Night
 from services.billing.use_cases.paddle_reconciling import reconcile
 
 log = logs.get(__name__)
@@ -21,41 +21,28 @@ DRIFT: Final = Gauge(
     "Things of Paddle's that the last night found otherwise here and could not repair; must read 0",
 )
 
-NAME: Final = "paddle"
-HOUR: Final = 3
-EVERY: Final = timedelta(minutes=1)
-STALE: Final = timedelta(hours=2)
-AGAIN: Final = timedelta(minutes=10)
-
 
 async def agree_with_paddle(ports: Ports, stop: asyncio.Event) -> None:
     """A loop, of every worker: one of them works each night after three o'clock (UTC)."""
-    while not stop.is_set():
-        try:
-            await pass_night(ports)
-            async with ports.db.transaction() as tx:
-                DRIFT.set(await NightRepository(tx).drift(NAME))
-        except Exception:  # it is tried again in ten minutes
-            log.exception(PADDLE_NOT_RECONCILED)
-        await runtime.sleep(stop, EVERY.total_seconds())
+    await nightly.keep(NIGHT, ports, stop)
 
 
 async def pass_night(ports: Ports) -> bool:
     """Whether it was time, and ours to do. Raises what `reconcile` does."""
-    now = ports.clock.now()
-    if now.hour < HOUR or ports.paddle is None:
-        return False
-    async with ports.db.transaction() as tx:
-        is_ours = await NightRepository(tx).take(NAME, now.date(), now=now, stale=now - STALE)
-    if not is_ours:
-        return False
-    try:
-        found = await reconcile(ports, is_repairing=True)
-    except BaseException:
-        async with ports.db.transaction() as tx:
-            await NightRepository(tx).go_on(NAME, at=now - STALE + AGAIN)
-        raise
-    async with ports.db.transaction() as tx:
-        await NightRepository(tx).end(NAME, drift=found.left, now=ports.clock.now())
+    return await nightly.work(NIGHT, ports)
+
+
+async def _compare(ports: Ports) -> int:
+    found = await reconcile(ports, is_repairing=True)
     log.info(PADDLE_RECONCILED, count=len(found.drifts), drift=found.left)
-    return True
+    return found.left
+
+
+NIGHT: Final = Night(
+    name="paddle",
+    hour=3,
+    can=lambda ports: ports.paddle is not None,
+    work=_compare,
+    drift=DRIFT,
+    failed=PADDLE_NOT_RECONCILED,
+)

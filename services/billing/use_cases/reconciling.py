@@ -15,6 +15,7 @@ from prometheus_client import Counter
 from libs.common import periods
 from libs.common.contracts.executor import FinishedRequest, RequestsFinished
 from libs.common.contracts.usage import MAX_ACCOUNTS, EndedQuestion, UsageQuestion
+from libs.common.errors import InvalidInput
 from services.billing.domain.drift import (
     SETTLING,
     WHOLE_DAYS,
@@ -56,7 +57,12 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def reconcile(ports: Ports, first: date, last: date, *, is_repairing: bool) -> Reconciliation:
-    """Both days included. Raises LedgerUnknown, LedgerAway, DatabaseAway; again does no harm."""
+    """Both days included. Raises InvalidInput, LedgerUnknown, LedgerAway, DatabaseAway.
+
+    Again does no harm.
+    """
+    if last < first:  # of no day at all, everything agrees
+        raise InvalidInput("The first day comes after the last one.")
     if ports.ledger is None:
         raise LedgerUnknown
     comparison = _Comparison(ports, ports.ledger, is_repairing=is_repairing)

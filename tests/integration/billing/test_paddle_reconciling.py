@@ -15,7 +15,7 @@ from services.billing.api import commands
 from services.billing.domain.paddle import PaddleAway
 from services.billing.ports import Ports
 from services.billing.repositories.accounts import BillingAccountRepository
-from services.billing.use_cases import accounts, checkout, paddle_nights, plan_changes
+from services.billing.use_cases import accounts, checkout, nightly, paddle_nights, plan_changes
 from services.billing.use_cases.paddle_reconciling import PaddleReconciliation, reconcile
 from tests.support.frozen_clock import FrozenClock
 from tests.support.paddle import PRICES, PaddleStandIn, paddle
@@ -153,7 +153,7 @@ async def test_one_worker_a_night_does_it_and_the_gauge_says_what_is_left(
 ) -> None:
     clock = shop.clock
     assert isinstance(clock, FrozenClock)
-    clock.advance(timedelta(hours=(paddle_nights.HOUR - clock.now().hour) % 24))
+    clock.advance(timedelta(hours=(paddle_nights.NIGHT.hour - clock.now().hour) % 24))
     assert await paddle_nights.pass_night(shop)
     assert await _plan(shop) == "pro"
     assert not await paddle_nights.pass_night(shop)
@@ -162,7 +162,7 @@ async def test_one_worker_a_night_does_it_and_the_gauge_says_what_is_left(
     monkeypatch.setattr("services.billing.adapters.paddle.api.LISTING_SECONDS", 1.0)
     with pytest.raises(PaddleAway):
         await paddle_nights.pass_night(shop)
-    clock.advance(paddle_nights.AGAIN + timedelta(minutes=1))
+    clock.advance(nightly.AGAIN + timedelta(minutes=1))
     stand_in.plan()
     assert await paddle_nights.pass_night(shop)
     assert bought

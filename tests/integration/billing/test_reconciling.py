@@ -5,15 +5,17 @@ from typing import Any
 
 import msgspec
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import func, select
 
 from libs.common.contracts.accounts import AccountDeleted
 from libs.common.contracts.executor import FinishedRequest, RequestsFinished
+from libs.common.errors import InvalidInput
 from services.billing.domain.drift import Drift, LedgerAway, LedgerUnknown
 from services.billing.models import UsageRecord
 from services.billing.ports import Ports
 from services.billing.repositories.nights import NightRepository
-from services.billing.use_cases import accounts, nights, reconciling, usage
+from services.billing.use_cases import accounts, nightly, nights, reconciling, usage
 from tests.support import catalogue
 from tests.support.finished import finished
 from tests.support.frozen_clock import FrozenClock
@@ -177,9 +179,15 @@ async def test_each_night_one_worker_repairs_and_all_show_what_is_left(
     assert [await nights.pass_night(books) for _ in range(3)] == [True, False, False]
     assert await counted(books) == 13
     async with books.db.transaction() as tx:
-        assert await NightRepository(tx).drift(nights.NAME) == 3
+        assert await NightRepository(tx).drift(nights.NIGHT.name) == 3
     books.clock.advance(timedelta(days=1))
     assert await nights.pass_night(books)
+
+
+def late() -> timedelta:
+    """What the gauge says."""
+    labels = {"night": nights.NIGHT.name}
+    return timedelta(seconds=REGISTRY.get_sample_value("reqrun_night_late_seconds", labels) or 0)
 
 
 async def test_a_night_that_could_not_be_ended_is_taken_again(
@@ -190,16 +198,25 @@ async def test_a_night_that_could_not_be_ended_is_taken_again(
     ledger.is_away = True
     with pytest.raises(LedgerAway):
         await nights.pass_night(books)
+    await nightly.show(nights.NIGHT, books)
+    assert late() == timedelta(hours=1)  # it is three o'clock
     ledger.is_away = False
     assert not await nights.pass_night(books)
 
-    books.clock.advance(nights.AGAIN + timedelta(seconds=1))
+    books.clock.advance(nightly.AGAIN + timedelta(seconds=1))
 
     assert await nights.pass_night(books)
     assert await counted(books) == 10
+    await nightly.show(nights.NIGHT, books)
+    assert late() == timedelta(0)
 
 
 async def test_without_a_gateway_there_is_nothing_to_compare_with(ports: Ports) -> None:
     with pytest.raises(LedgerUnknown):
         await reconciling.reconcile(ports, DAY, DAY, is_repairing=False)
     assert not await nights.pass_night(ports)
+
+
+async def test_days_in_the_wrong_order_are_refused_instead_of_agreeing(books: Ports) -> None:
+    with pytest.raises(InvalidInput):
+        await reconciling.reconcile(books, DAY, DAY - timedelta(days=1), is_repairing=False)

@@ -75,6 +75,7 @@ CASES: Final = {
     "ReqRunRequestsLate": constant("reqrun_oldest_due_seconds", 61, 20),
     "ReqRunUsageDrifts": constant("reqrun_usage_drift_requests", 1, 0),
     "ReqRunPaddleDrifts": constant("reqrun_paddle_drift_rows", 1, 0),
+    "ReqRunNightNotEnded": constant('reqrun_night_late_seconds{night="usage"}', 30_000, 3_600),
     "ReqRunCountersDrift": constant('reqrun_counter_drift_rows{counter="slots"}', 1, 0),
     # One of two dispatchers is enough, and executors always say 0.
     "ReqRunDispatcherStands": Case(

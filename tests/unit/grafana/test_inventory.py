@@ -27,6 +27,7 @@ LABELS: Final = {
     "fate": "constants",
     "found": "constants",
     "link": "publisher or consumer",
+    "night": "two",
     "outcome": "constants",
     "percent": "the thresholds of services/billing",
     "process": "of deploy/local/processes.py",
