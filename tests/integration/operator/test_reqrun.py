@@ -14,6 +14,7 @@ from services.accounts.api import commands as of_accounts
 from services.billing.api import commands as of_billing
 from tests.support import desks
 from tests.support.desks import ROOT, AtDesk
+from tests.support.operators import PROVIDER_KEY
 from tests.support.stack import System
 
 
@@ -44,7 +45,7 @@ def test_what_is_asked_for_comes_from_standard_input_here_too(
 
     set_ = desks.run(
         environ, "connections", "set", "--project", project, "--base-url", url, "--json",
-        stdin="sk-canary-0123456789abcdefWXYZ\n",
+        stdin=PROVIDER_KEY + "\n",
     )  # fmt: skip
 
     assert (set_.returncode, set_.stderr) == (0, "")
