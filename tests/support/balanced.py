@@ -39,8 +39,9 @@ class Balance:
         self._members.remove(origin)
 
     def next(self) -> str:
-        """Who gets the next call: of those that are in, the one that was given the fewest."""
-        chosen = min(self._members, key=lambda one: self.served[one])
+        """Who gets the next call: each that is in, in turn, however new it is."""
+        chosen = self._members.pop(0)
+        self._members.append(chosen)
         self.served[chosen] += 1
         return chosen
 
