@@ -41,6 +41,9 @@ NAMING: Final = {
 
 # SQLSTATE read_only_sql_transaction: this server is not the primary any more.
 _READ_ONLY: Final = "25006"
+_IN_THE_WAY: Final = frozenset({"40001", "40P01", "55P03"})
+"""serialization_failure, deadlock_detected, lock_not_available (`Bounds.lock` is over)."""
+
 _SAFE_COMMITS: Final = frozenset({"on", "remote_apply"})
 _READY_SECONDS: Final = 1.0
 
@@ -50,7 +53,7 @@ Transaction = AsyncSession
 
 
 class DatabaseAway(Unavailable):
-    """PostgreSQL does not answer, or went away in the middle."""
+    """PostgreSQL does not answer, went away in the middle, or somebody holds what is needed."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -206,9 +209,13 @@ def _leave_read_only_server(context: ExceptionContext) -> None:
 
 
 def _is_away(error: DBAPIError) -> bool:
-    """08 connection, 53 resources, 57 operator intervention (shutdown, time-out), 58 system."""
+    """08 connection, 53 resources, 57 operator intervention (shutdown, time-out), 58 system.
+
+    And where others were in the way: nothing is wrong with what was wanted, and later it works.
+    """
     sqlstate = _sqlstate(error) or ""
-    return error.connection_invalidated or sqlstate.startswith(("08", "53", "57", "58"))
+    is_away = sqlstate.startswith(("08", "53", "57", "58"))
+    return error.connection_invalidated or is_away or sqlstate in _IN_THE_WAY
 
 
 def _sqlstate(error: DBAPIError) -> str | None:

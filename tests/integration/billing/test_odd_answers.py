@@ -12,11 +12,13 @@ import pytest
 from libs.common.contracts.accounts import AccountCreated
 from libs.common.contracts.billing import PlanChanged
 from libs.common.contracts.plans import PlanName
+from libs.common.errors import Unavailable
 from libs.common.settings import Secret
 from services.billing.adapters.paddle import HttpPaddle
 from services.billing.domain.paddle import PaddleAway
 from services.billing.ports import Ports
-from services.billing.use_cases import accounts, plans
+from services.billing.repositories.entities import EntityRepository
+from services.billing.use_cases import accounts, plans, processing
 from tests.support.frozen_clock import FrozenClock
 from tests.support.paddle_events import (
     PRICES,
@@ -27,7 +29,7 @@ from tests.support.paddle_events import (
     scheduled,
     subscription,
 )
-from tests.support.paddle_inbox import deliver, process_all, states, tell, told
+from tests.support.paddle_inbox import deliver, process_all, rows, states, tell, told
 
 FAR: Final = ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "1999-12-31T23:59:59Z")
 
@@ -97,6 +99,19 @@ def _paddle(answer: httpx2.Response) -> HttpPaddle:
     always = httpx2.MockTransport(lambda _: answer)
     client = httpx2.AsyncClient(transport=always, base_url="https://paddle")
     return HttpPaddle(client, Secret("key"), patience=timedelta(seconds=1))
+
+
+async def test_an_account_that_somebody_holds_costs_its_webhooks_no_try(sold: Ports) -> None:
+    await deliver(sold, event("subscription.created", subscription(1), at()))
+    async with sold.db.transaction() as tx:
+        await EntityRepository(tx).lock_accounts(["acc_1"])
+        with pytest.raises(Unavailable):
+            await processing.process(sold)
+
+    [webhook] = await rows(sold, "webhooks")
+    assert (webhook["state"], webhook["tries"]) == ("waiting", 0)
+    await process_all(sold)
+    assert set((await states(sold)).values()) == {"applied"}
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,21 @@ async def test_a_statement_that_takes_too_long_is_ended(empty_database: str) -> 
                 await tx.execute(text("SELECT pg_sleep(30)"))
 
 
+async def test_a_lock_that_somebody_holds_is_waited_for_and_then_later_is_said(
+    empty_database: str, database: Database
+) -> None:
+    bounds = Bounds(lock=timedelta(milliseconds=100))
+    lock = text("SELECT pg_advisory_xact_lock(7)")
+    async with (
+        Database(Secret(empty_database), application="other", bounds=bounds) as other,
+        database.transaction() as tx,
+    ):
+        await tx.execute(lock)
+        with pytest.raises(DatabaseAway):
+            async with other.transaction() as waiting:
+                await waiting.execute(lock)
+
+
 async def test_an_error_does_not_quote_the_values(database: Database) -> None:
     async with database.transaction() as tx:
         with pytest.raises(DBAPIError) as caught:
