@@ -151,20 +151,18 @@ class EntityRepository:
         )
         return dict((await self._tx.execute(statement)).all())
 
-    async def customers_of(self, account_id: str) -> list[str]:
+    async def customers_of(self, account_id: str, *, is_proven: bool = True) -> list[str]:
         """All that pay for this account and for no other living one, in order.
 
-        Not who began to buy: see `_is_proof` of the use case.
+        `is_proven`: without those who only began to; see `_is_proof` of the use case.
         """
         linked = select(CustomerLink.customer_id).where(CustomerLink.account_id == account_id)
+        is_paid = Transaction.billed_at.is_not(None) if is_proven else true()
         named = [
             select(model.customer_id).where(
                 model.named_account_id == account_id, model.customer_id.is_not(None), is_proof
             )
-            for model, is_proof in (
-                (Subscription, true()),
-                (Transaction, Transaction.billed_at.is_not(None)),
-            )
+            for model, is_proof in ((Subscription, true()), (Transaction, is_paid))
         ]
         every = linked.union(*named).subquery()
         statement = select(every.c.customer_id).where(~_is_others(every.c.customer_id, account_id))

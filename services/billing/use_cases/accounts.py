@@ -54,7 +54,8 @@ async def close_books(ports: Ports, event: AccountDeleted) -> None:
     now = ports.clock.now()
     async with ports.db.transaction() as tx:
         paying = EntityRepository(tx)
-        await paying.lock_customers(await paying.customers_of(event.account_id))
+        customers = await paying.customers_of(event.account_id, is_proven=False)
+        await paying.lock_customers(customers)
         await paying.lock_accounts([event.account_id])
         accounts = BillingAccountRepository(tx)
         await accounts.add_once(event.account_id, FIRST_PLAN, opened_at=now)

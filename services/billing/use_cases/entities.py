@@ -128,6 +128,6 @@ async def _strip_closed(tx: Transaction, account_ids: set[str]) -> set[str]:
 async def strip(tx: Transaction, account_id: str) -> None:
     """Of a closed account only ids, states, amounts, dates and countries stay (decision 0027)."""
     entities = EntityRepository(tx)
-    customers = await entities.customers_of(account_id)
+    customers = await entities.customers_of(account_id, is_proven=False)
     await entities.strip(customers)
     await WebhookRepository(tx).strip(account_id, customers)

@@ -81,6 +81,22 @@ async def test_names_go_and_amounts_and_countries_stay(sold: Ports, billing_addr
     assert len(await rows(sold, "adjustments")) == 1
 
 
+async def test_whom_somebody_typed_at_a_checkout_and_never_paid_goes_too(
+    sold: Ports, billing_address: str
+) -> None:
+    unpaid = transaction(1, "ready", billed_at=None, invoice_number=None, subscription_id=None)
+    await tell(
+        sold,
+        event("customer.created", customer(1), at()),
+        event("transaction.updated", unpaid, at(minutes=1)),
+    )
+    assert left(await catalogue.text_of(billing_address))
+
+    await accounts.close_books(sold, GONE)
+
+    assert left(await catalogue.text_of(billing_address)) == []
+
+
 async def test_what_comes_after_it_leaves_nothing_either(sold: Ports, billing_address: str) -> None:
     await deliver(sold, *all_of(1))
     await accounts.close_books(sold, GONE)
