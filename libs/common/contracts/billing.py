@@ -3,7 +3,7 @@
 Money is integer minor units with its currency (ISO 4217). Periods: libs/common/periods.py.
 """
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final, Literal
 
 import msgspec
@@ -13,6 +13,9 @@ from libs.common.contracts.plans import PlanName
 
 AUDIENCE: Final = "billing"
 """Audience of the service tokens that billing takes."""
+
+GRACE: Final = timedelta(days=7)
+"""From the first event that found a payment missing: mails go out, the plan stays."""
 
 SubscriptionState = Literal["trialing", "active", "past_due", "paused", "canceled"]
 """The payment provider's words. An account without a subscription has none of them."""

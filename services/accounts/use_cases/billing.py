@@ -3,12 +3,13 @@
 An order is written down before it is handed on: what cannot be written down is not ordered.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
 from libs.common import logs
 from libs.common.contracts.billing import (
+    GRACE,
     BillingAnswer,
     CancelQuestion,
     CheckoutQuestion,
@@ -34,6 +35,7 @@ log = logs.get(__name__)
 LINK_REFUSED: Final = "billing_link_refused"
 
 _SAME_PLAN: Final = "same_plan"
+_SETTLING: Final = timedelta(hours=1)
 _HERE: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -46,7 +48,8 @@ async def check_debt(ports: Ports, account: Account) -> datetime | None:
     """Until when a payment that failed is waited for; None where nothing is owed any more.
 
     That it was paid nobody tells. So billing is asked, as long as there is a debt; while it is
-    away, what is known here holds.
+    away, what is known here holds. In the first hour nothing is taken for paid for good: that the
+    subscription is unpaid may reach billing after that its payment failed.
     """
     due_at = account.payment_due_at
     if due_at is None:
@@ -57,10 +60,11 @@ async def check_debt(ports: Ports, account: Account) -> datetime | None:
         return due_at
     if bought is not None and bought.state == "past_due":
         return bought.grace_ends_at or due_at
-    async with ports.db.transaction() as tx:
-        current = await AccountRepository(tx).lock(account.id)
-        if current.payment_due_at == due_at:
-            current.payment_due_at = None
+    if ports.clock.now() >= due_at - GRACE + _SETTLING:
+        async with ports.db.transaction() as tx:
+            current = await AccountRepository(tx).lock(account.id)
+            if current.payment_due_at == due_at:
+                current.payment_due_at = None
     return None
 
 

@@ -5,15 +5,13 @@ in the same plan.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final, Literal
 
 import msgspec
 
+from libs.common.contracts.billing import GRACE
 from libs.common.contracts.plans import PlanName
-
-GRACE: Final = timedelta(days=7)
-"""From the first event that found the payment missing: mails go out, the plan stays."""
 
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
 _PAST: Final = datetime.min.replace(tzinfo=UTC)

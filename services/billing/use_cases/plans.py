@@ -10,7 +10,7 @@ import msgspec
 from prometheus_client import Counter
 
 from libs.common import logs, outbox
-from libs.common.contracts.billing import PaymentFailed, PlanChanged, SubscriptionEnded
+from libs.common.contracts.billing import GRACE, PaymentFailed, PlanChanged, SubscriptionEnded
 from libs.common.contracts.plans import PlanName
 from libs.common.database import Transaction
 from libs.common.errors import Unavailable
@@ -147,7 +147,7 @@ class _Account:
 
 def _grace_ends_at(bought: Bought | None, failure: Failure) -> datetime:
     ends_at = grace_ends_at(bought) if bought else None
-    return ends_at or failure.failed_at + subscriptions.GRACE
+    return ends_at or failure.failed_at + GRACE
 
 
 async def grant(ports: Ports, account_id: str, plan: PlanName) -> None:

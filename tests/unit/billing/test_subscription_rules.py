@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs.common.contracts.billing import GRACE
 from libs.common.contracts.plans import PlanName
 from services.billing.domain.subscriptions import (
-    GRACE,
     NEVER,
     STATES,
     Bought,

@@ -20,6 +20,7 @@ from services.accounts.models import Account, Person
 from services.accounts.use_cases import plans, projects, standing
 from tests.support.billing_stand_in import BEGAN, subscription
 from tests.support.dashboard import Browser, Dashboard
+from tests.support.frozen_clock import FrozenClock
 from tests.support.people import person
 from tests.support.plans import plan_changed
 
@@ -227,7 +228,7 @@ class BadTaxId(InvalidInput):
 
 
 async def test_a_failed_payment_is_on_every_page_until_it_is_paid(
-    dashboard: Dashboard, ada: Browser, owner: Person
+    dashboard: Dashboard, ada: Browser, owner: Person, clock: FrozenClock
 ) -> None:
     due_at = dashboard.ports.clock.now() + timedelta(days=7)
     async with dashboard.ports.db.transaction() as tx:
@@ -245,6 +246,13 @@ async def test_a_failed_payment_is_on_every_page_until_it_is_paid(
     assert "A payment for your plan failed." in (await ada.get("/projects")).text
     dashboard.billing.refusal = None
     dashboard.billing.set(owner.account_id, subscription=subscription())
+    assert "A payment" not in (await ada.get("/projects")).text
+
+    # Billing heard late that it is unpaid: an hour long nothing is forgotten for good.
+    dashboard.billing.set(owner.account_id, subscription=owed)
+    assert "A payment for your plan failed." in (await ada.get("/projects")).text
+    dashboard.billing.set(owner.account_id, subscription=subscription())
+    clock.advance(timedelta(hours=1))
     assert "A payment" not in (await ada.get("/projects")).text
     asked = dashboard.billing.asked
     assert "A payment" not in (await ada.get("/projects")).text
