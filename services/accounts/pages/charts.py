@@ -17,6 +17,8 @@ _BOTTOM: Final = 22
 _TOP: Final = 8
 _GAP: Final = 0.22
 _MOST_LABELS: Final = 6
+_NARROW: Final = ' class="every-other"'
+"""Of a label that is left out where there is little room."""
 _NICE: Final = (1, 2, 2.5, 5, 10)
 
 
@@ -97,8 +99,8 @@ def _grid(top: float, unit: str) -> str:
 def _labels(bars: Sequence[Bar], width: float) -> str:
     every = max(1, -(-len(bars) // _MOST_LABELS))
     shown = [
-        f'<text x="{_LEFT + (at + 0.5) * width:.1f}" y="{_HEIGHT - 6}" text-anchor="middle">'
-        f"{escape(bar.label)}</text>"
+        f'<text x="{_LEFT + (at + 0.5) * width:.1f}" y="{_HEIGHT - 4}" text-anchor="middle"'
+        f"{_NARROW if at // every % 2 else ''}>{escape(bar.label)}</text>"
         for at, bar in enumerate(bars)
         if at % every == 0
     ]

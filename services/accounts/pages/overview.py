@@ -12,7 +12,13 @@ from litestar.params import FromPath
 from markupsafe import Markup
 
 from libs.common.contracts.gateway import RequestsQuestion
-from libs.common.contracts.stats import StatsAnswer, StatsQuestion, StatsStep, Tally
+from libs.common.contracts.stats import (
+    MAX_OPEN_COUNTED,
+    StatsAnswer,
+    StatsQuestion,
+    StatsStep,
+    Tally,
+)
 from libs.common.errors import Unavailable
 from libs.common.ids import new_id
 from services.accounts.domain.keys import NewKey
@@ -83,6 +89,7 @@ async def _numbers(place: Place) -> dict[str, Any]:
         "away": None,
         "recent": recent.requests,
         "stats": stats,
+        "most_counted": MAX_OPEN_COUNTED,
         "standing": standing,
         "quota": None if is_unlimited(account) else account.requests_per_month,
         **_figures(stats),

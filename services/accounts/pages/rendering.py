@@ -28,6 +28,7 @@ _HEADERS: Final = {
 NOTHING: Final = "\N{EN DASH}"
 """Shown where there is no value."""
 
+_TOO_WIDE: Final = 10_000_000
 _HSTS: Final = "max-age=63072000; includeSubDomains"
 
 
@@ -45,7 +46,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(moment=moment, day=day, duration=duration, number=number)
+    made.filters.update(moment=moment, day=day, duration=duration, number=number, rounded=rounded)
     made.globals.update(asset=assets.address)
     return made
 
@@ -97,6 +98,13 @@ def duration(span: timedelta | float | None) -> str:
 def number(value: float) -> str:
     """`1,234,567`, and `0.25` as it is."""
     return f"{value:,}"
+
+
+def rounded(value: int) -> str:
+    """`9,999,999`, and `11.1 M`, `2.4 G` where that is too wide: the number itself is beside it."""
+    if value < _TOO_WIDE:
+        return number(value)
+    return f"{value / 1e9:.1f} G" if value >= 1e9 else f"{value / 1e6:.1f} M"  # noqa: PLR2004
 
 
 def of(rendering: Environment, name: str, values: Mapping[str, Any]) -> str:

@@ -1,5 +1,7 @@
 """Charts are drawn as text: whatever is no number in them is escaped."""
 
+import re
+
 from services.accounts.pages import charts
 from services.accounts.pages.charts import Bar
 
@@ -21,6 +23,16 @@ def test_bars_stand_on_one_another_and_reach_the_height_of_their_sum() -> None:
     assert 'class="a" x="92.0" y="120.0" width="340.1" height="28.0"' in drawn
     assert 'class="b" x="92.0" y="8.0" width="340.1" height="112.0"' in drawn
     assert 'class="c"' not in drawn
+
+
+def test_every_other_label_may_be_left_out_where_there_is_little_room() -> None:
+    bars = [Bar(f"{hour:02}:00", "one", [1]) for hour in range(24)]
+
+    drawn = charts.stacked(bars, unit="", name="n")
+
+    labels = re.findall(r'text-anchor="middle"( class="every-other")?>(..:00)<', drawn)
+    assert [text for _, text in labels] == ["00:00", "04:00", "08:00", "12:00", "16:00", "20:00"]
+    assert [bool(narrow) for narrow, _ in labels] == [False, True] * 3
 
 
 def test_nothing_is_said_to_be_nothing() -> None:

@@ -10,6 +10,7 @@ import pytest
 from libs.common.contracts.gateway import AttemptRow, ContentAnswer, RequestAnswer
 from libs.common.ids import new_id
 from services.accounts.domain.errors import ExecutionPlaneAway
+from services.accounts.pages import overview
 from tests.support.dashboard import START, Browser, Dashboard, Page, request_answer
 
 PROVIDER_KEY = "sk-canary-0123456789abcdWXYZ"
@@ -31,8 +32,10 @@ async def home(ada: Browser) -> str:
     return await new_project(ada)
 
 
-async def add_request(dashboard: Dashboard, home: str, **changes: object) -> str:
-    request_id = new_id("rr")
+async def add_request(
+    dashboard: Dashboard, home: str, request_id: str = "", **changes: object
+) -> str:
+    request_id = request_id or new_id("rr")
     dashboard.plane.add(project_id(home), request_answer(request_id, **changes))
     return request_id
 
@@ -272,10 +275,12 @@ async def test_a_project_is_paused_resumed_and_erased_by_its_name_alone(
 async def test_requests_are_listed_filtered_and_paged(
     ada: Browser, home: str, dashboard: Dashboard
 ) -> None:
-    ids = sorted([await add_request(dashboard, home) for _ in range(30)])
-    failed = await add_request(
-        dashboard, home, state="failed", last_error_code="<b>bad</b>", model="<i>m</i>"
-    )
+    # Of one millisecond it is chance which sorts first.
+    *ids, failed = sorted(new_id("rr") for _ in range(31))
+    for one in ids:
+        await add_request(dashboard, home, one)
+    code, model = "<b>bad</b>", "<i>m</i>"
+    await add_request(dashboard, home, failed, state="failed", last_error_code=code, model=model)
     page = await ada.get(f"{home}/requests?mode=test")
     assert failed in page.text
     assert "<i>m</i>" not in page.html
@@ -437,3 +442,15 @@ async def test_a_live_part_of_an_ended_session_leads_to_the_log_in(
 
     assert answer.status == 200
     assert answer.response.headers["hx-redirect"].startswith("/log-in?next=")
+
+
+async def test_so_many_open_requests_that_counting_ended_are_not_said_to_be_all(
+    ada: Browser, home: str, dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        await add_request(dashboard, home, state="queued", finished_at=None)
+    assert "3 queued" in (await ada.get(home)).text
+
+    monkeypatch.setattr(overview, "MAX_OPEN_COUNTED", 3)
+
+    assert "3+ queued, 0 running" in (await ada.get(home)).text
