@@ -23,6 +23,7 @@ LATE: Final = Gauge(
 EVERY: Final = timedelta(minutes=1)
 STALE: Final = timedelta(hours=2)
 AGAIN: Final = timedelta(minutes=10)
+STAY_EVERY: Final = timedelta(minutes=10)
 
 
 class Night(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,15 +63,29 @@ async def work(night: Night, ports: Ports) -> bool:
         is_ours = await nights.take(night.name, now.date(), now=now, stale=now - STALE)
     if not is_ours:
         return False
+    staying = asyncio.create_task(_stay(night, ports))
     try:
         left = await night.work(ports)
     except BaseException:
+        staying.cancel()
         async with ports.db.transaction() as tx:
-            await NightRepository(tx).go_on(night.name, at=now - STALE + AGAIN)
+            await NightRepository(tx).go_on(night.name, at=ports.clock.now() - STALE + AGAIN)
         raise
+    staying.cancel()
     async with ports.db.transaction() as tx:
         await NightRepository(tx).end(night.name, drift=left, now=ports.clock.now())
     return True
+
+
+async def _stay(night: Night, ports: Ports) -> None:
+    """Until cancelled: however long the work takes, nobody takes it for left."""
+    while True:
+        await asyncio.sleep(STAY_EVERY.total_seconds())
+        try:
+            async with ports.db.transaction() as tx:
+                await NightRepository(tx).go_on(night.name, at=ports.clock.now())
+        except Exception:  # the next time comes long before it is stale
+            log.exception(night.failed)
 
 
 async def show(night: Night, ports: Ports) -> None:

@@ -1,5 +1,6 @@
 """The books are compared with the ledger; what is missing is recorded, what is too much is told."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from libs.common.contracts.accounts import AccountDeleted
 from libs.common.contracts.executor import FinishedRequest, RequestsFinished
 from libs.common.errors import InvalidInput
 from services.billing.domain.drift import Drift, LedgerAway, LedgerUnknown
-from services.billing.models import UsageRecord
+from services.billing.models import Night, UsageRecord
 from services.billing.ports import Ports
 from services.billing.repositories.nights import NightRepository
 from services.billing.use_cases import accounts, nightly, nights, reconciling, usage
@@ -20,6 +21,7 @@ from tests.support import catalogue
 from tests.support.finished import finished
 from tests.support.frozen_clock import FrozenClock
 from tests.support.usage_stand_in import UsageStandIn
+from tests.support.waiting import until
 
 DAY = finished(0).created_at.date()
 NOW = datetime(2026, 3, 15, 3, tzinfo=UTC)
@@ -209,6 +211,34 @@ async def test_a_night_that_could_not_be_ended_is_taken_again(
     assert await counted(books) == 10
     await nightly.show(nights.NIGHT, books)
     assert late() == timedelta(0)
+
+
+async def test_a_night_that_takes_long_is_not_taken_by_another_worker(
+    books: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert isinstance(books.clock, FrozenClock)
+    monkeypatch.setattr(nightly, "STAY_EVERY", timedelta(milliseconds=20))
+    began, ends = asyncio.Event(), asyncio.Event()
+
+    async def take_long(_: Ports) -> int:
+        began.set()
+        await ends.wait()
+        return 0
+
+    night = msgspec.structs.replace(nights.NIGHT, work=take_long)
+    worker = asyncio.create_task(nightly.work(night, books))
+    await began.wait()
+    books.clock.advance(timedelta(hours=3))
+    now = books.clock.now()
+
+    async def is_held() -> bool:
+        async with books.db.transaction() as tx:
+            return await tx.scalar(select(Night.begun_at).where(Night.name == night.name)) == now
+
+    await until(is_held)
+    assert not await nightly.work(nights.NIGHT, books)
+    ends.set()
+    assert await worker
 
 
 async def test_without_a_gateway_there_is_nothing_to_compare_with(ports: Ports) -> None:
