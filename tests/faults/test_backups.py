@@ -131,6 +131,7 @@ async def revived(
     yield system, Inflicted("site", "kill", lost_at, timedelta(), datetime.now(UTC))
 
 
+@pytest.mark.slow
 @pytest.mark.fault(45)
 @pytest.mark.timeout(420)
 async def test_with_the_log_of_changes_nothing_that_was_acknowledged_is_missing(

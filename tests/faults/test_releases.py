@@ -104,6 +104,7 @@ def broken(judged: Judged, cancelled: Collection[str]) -> list[Violation]:
     return [one for one in found if one.kind not in late or one.request_id not in cancelled]
 
 
+@pytest.mark.slow
 @pytest.mark.fault(44)
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("way", ["upgrade", "rollback"])
