@@ -11,7 +11,7 @@ from typing import Final
 from prometheus_client import Counter
 
 from libs.common import logs
-from libs.common.batching import Batch
+from libs.common.batching import Batch, Scales
 from libs.common.crash_points import crash_point
 from libs.common.database import DatabaseAway
 from libs.common.errors import NotFound, Unauthenticated, Unavailable
@@ -30,6 +30,9 @@ DEADLINE: Final = timedelta(milliseconds=900)
 """We promise an answer within a second; Paddle itself waits for five."""
 
 _LONGEST_HEADER: Final = 1_000
+
+_SCALES: Final[Scales[Arrival]] = Scales(lambda one: len(one.body), 4 * 2**20, 64 * 2**20)
+"""What one statement stores well within DEADLINE; of all that waits, what a process can hold."""
 
 RECEIVED: Final = Counter(
     "reqrun_webhooks_received_total",
@@ -50,7 +53,8 @@ class Door:
     def __init__(self, ports: Ports, secrets: Sequence[Secret]) -> None:
         """`secrets`: any of which may have signed; without one nothing is taken."""
         self._ports, self._secrets = ports, secrets
-        self._add: Batch[Arrival, bool] = Batch(self._write, name="webhooks", queue_limit=1_000)
+        batch: Batch[Arrival, bool] = Batch(self._write, name="webhooks", queue_limit=1_000)
+        self._add = batch.weighing(_SCALES)
 
     async def take(self, signature: str | None, body: bytes) -> None:
         """Returns after COMMIT, also for one that came before. Raises Unauthenticated, Unavailable.

@@ -1,5 +1,6 @@
 """Webhooks at the door, over HTTP: who may, what is kept of it, and what a repeat changes."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from libs.common.errors import Unavailable
 from libs.common.settings import Secret
 from libs.common.web.app import INTERNAL_BODY_BYTES
 from services.billing import app
@@ -21,6 +23,7 @@ from services.billing.domain.signatures import HEADER
 from services.billing.ports import Ports
 from services.billing.settings import Settings
 from services.billing.use_cases import webhooks
+from services.billing.use_cases.webhooks import Door
 from tests.support.frozen_clock import FrozenClock
 from tests.support.paddle_events import SECRET, at, customer, event, signature
 from tests.support.paddle_inbox import process_all, rows, states
@@ -232,6 +235,27 @@ async def test_without_a_database_paddle_is_told_to_come_again(
 
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "1"
+
+
+async def test_many_large_ones_at_once_get_in_some_at_a_time_and_a_small_one_beside_them(
+    ports: Ports,
+) -> None:
+    """One statement with all of them would end for none, and they would come back together."""
+    door = Door(ports, [SECRET])
+    large = [event("customer.created", customer(n, name="x" * 1_000_000), at()) for n in range(128)]
+    small = event("customer.created", customer(200), at())
+
+    async def is_taken(body: bytes) -> bool:
+        try:
+            await door.take(signature(body, ports.clock.now()), body)
+        except Unavailable:
+            return False
+        return True
+
+    taken = await asyncio.gather(*map(is_taken, [*large, small]))
+
+    assert taken[-1]
+    assert any(taken[:-1])
 
 
 @pytest.mark.fault(78)
