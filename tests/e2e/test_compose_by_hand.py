@@ -106,9 +106,10 @@ class Composed:
             port = given.get(variable, INTERNAL if variable == "REQRUN_INTERNAL_PORT" else "")
             if port:
                 values[variable] = str(self.port(f"{name}:{port}"))
+        entry = service.get("entrypoint") or ["python", "-m"]
         return Program(
             name=name,
-            command=(sys.executable, "-m", *service["command"]),
+            command=(sys.executable, "-m", *entry[2:], *service["command"]),
             environment={"PATH": os.defpath, "LANG": "C.UTF-8", **values, **changes},
             folder=str(rendering.ROOT),
             log=str(self.folder / f"{name}.log"),
@@ -125,7 +126,7 @@ class Composed:
         """`name:port` of a container as an address of this machine."""
         names = "|".join(self.known)
         return re.sub(
-            rf"(?<=[/@])({names}):\d+(?=/|$)",  # a user and a password end in @
+            rf"(?<=[/@])({names}):\d+(?=[/,]|$)",  # a user and a password end in @
             lambda found: f"127.0.0.1:{self.port(found[0])}",
             text,
         )
@@ -164,7 +165,9 @@ def composed() -> Iterator[Composed]:
 async def test_the_compose_file_comes_up_and_shows_that_it_works(composed: Composed) -> None:
     composed.prepare()
     composed.start_servers()
-    left = [name for name in composed.known if name not in (*SERVERS, "prepare", "demo")]
+    asked_for = [name for name, one in composed.known.items() if one.get("profiles")]
+    apart = (*SERVERS, "prepare", "demo", *asked_for)
+    left = [name for name in composed.known if name not in apart]
     for name in (name for name in left if composed.known[name].get("restart") == "no"):
         composed.run(name)
     processes = [name for name in left if composed.known[name].get("restart") != "no"]
@@ -187,3 +190,7 @@ async def test_the_compose_file_comes_up_and_shows_that_it_works(composed: Compo
     # Billing asks the stand-in with the key that both were given, and is told by it.
     compared = composed.run_in("billing", "services.billing", "paddle", "reconcile", "--json")
     assert json.loads(compared)
+
+    # The toolbox, which starts only when it is asked for, finds all of it well.
+    assert asked_for == ["toolbox"]
+    assert "All is well" in composed.run("toolbox")
