@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> int:
         _CONSOLE.print(f"[red]✗[/] {failure}", soft_wrap=True)
         return 1
     _show(made)
-    gates = judge(made)
+    gates = judge(made.pages)
     _CONSOLE.print(gate_table(gates))
     if given.name:
         FOLDER.mkdir(exist_ok=True)
@@ -63,9 +63,9 @@ def main(arguments: list[str]) -> int:
     return 0 if all(gate.is_passed for gate in gates) else 1
 
 
-def judge(made: PagesRun) -> list[Gate]:
+def judge(pages: Mapping[str, PageTimes]) -> list[Gate]:
     """The slowest pages; all of them have to keep to the limit."""
-    slowest = _by_slowness(made.pages)[:_SLOWEST]
+    slowest = _by_slowness(pages)[:_SLOWEST]
     return [
         Gate(name=f"{name}, p95", value=page.percentile(0.95), bound=_MOST_MS, unit="ms")
         for name, page in slowest
