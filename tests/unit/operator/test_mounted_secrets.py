@@ -21,14 +21,14 @@ async def test_a_file_that_everybody_may_read_is_named(
     tmp_path: Path, mode: int, state: State
 ) -> None:
     file = tmp_path / "REQRUN_BROKER_URL"
-    file.write_text("amqp://somebody:hunter2@broker/")
+    file.write_text("canary of a broker")
     file.chmod(mode)
 
     found = await look(tmp_path)
 
     assert found.state is state
     assert ("REQRUN_BROKER_URL" in found.says) == (state is State.FAIL)
-    assert "hunter2" not in found.says
+    assert "canary" not in found.says
 
 
 async def test_a_volume_of_one_machine_is_its_containers_own(tmp_path: Path) -> None:
