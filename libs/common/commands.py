@@ -31,7 +31,7 @@ def parser(
     branches: dict[str, Any] = {"": top.add_subparsers(required=True, metavar="COMMAND")}
     for words, command in commands.items():
         group, _, verb = words.rpartition(" ")
-        branch = _branch(branches, group)
+        branch = _branch(branches, group, commands)
         leaf = branch.add_parser(verb, help=command.text, description=command.text)
         for name, options in command.arguments:
             leaf.add_argument(name, **options)
@@ -40,11 +40,13 @@ def parser(
     return top
 
 
-def _branch(branches: dict[str, Any], words: str) -> Any:
+def _branch(branches: dict[str, Any], words: str, commands: Mapping[str, Command]) -> Any:
     """Where the verbs of a group of commands hang; made when it is first asked for."""
     if words not in branches:
         above, _, noun = words.rpartition(" ")
-        group = _branch(branches, above).add_parser(noun, help=f"see `{words} --help`")
+        inside = [one.removeprefix(f"{words} ") for one in commands if one.startswith(f"{words} ")]
+        verbs = ", ".join(dict.fromkeys(one.partition(" ")[0] for one in inside))
+        group = _branch(branches, above, commands).add_parser(noun, help=verbs)
         branches[words] = group.add_subparsers(required=True, metavar="COMMAND")
     return branches[words]
 

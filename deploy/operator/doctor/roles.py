@@ -85,7 +85,7 @@ def judge(powers: list[str], granted: Rights, wanted: Rights) -> Verdict:
         said = [f"too much: {', '.join(more)}"] * bool(more)
         said += [f"too little: {', '.join(less)}"] * bool(less)
         return fail("; ".join(said), "REVOKE what is too much, GRANT what is missing, as the owner")
-    return ok(f"has what it should, of {len(wanted)} kinds, and nothing else")
+    return ok(f"may do what it must with {len(wanted)} objects, and nothing else")
 
 
 def _beyond(some: Rights, others: Rights) -> Iterator[str]:

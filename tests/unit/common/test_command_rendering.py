@@ -73,3 +73,14 @@ def test_a_table_of_commands_becomes_a_command_line() -> None:
 
     assert (given.call, given.depth, given.json) == ("plant", 3, True)
     assert line.parse_args(["water"]).call == "water"
+
+
+def test_a_group_names_its_commands() -> None:
+    """Of each once, however deep they go on."""
+    named = ("keys issue", "keys material check", "keys material init", "doctor")
+    told = parser("x", "", "", {words: Command(None, "does it") for words in named}).format_help()
+
+    assert [line.split(maxsplit=1) for line in told.splitlines() if line.startswith("    ")] == [
+        ["keys", "issue, material"],
+        ["doctor", "does it"],
+    ]
