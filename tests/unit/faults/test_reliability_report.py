@@ -60,6 +60,7 @@ def test_every_fault_has_its_line_and_what_did_not_run_says_so() -> None:
 
     lines = report(CONDITIONS, [lazy]).splitlines()
 
-    assert sum(line.startswith(tuple(f"| {number} |" for number in FAULTS)) for line in lines) == 90
+    starts = tuple(f"| {number} |" for number in FAULTS)
+    assert sum(line.startswith(starts) for line in lines) == len(FAULTS) > 90
     assert all(any(reason in line for line in lines) for reason in LEFT_OUT.values())
     assert any(line.startswith("| 2 |") and line.endswith("| c | 1 not run |") for line in lines)

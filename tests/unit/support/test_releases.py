@@ -85,7 +85,7 @@ def test_a_shallow_clone_is_an_error_that_says_what_to_do(repository: Path, tmp_
 
 
 def test_no_repository_and_no_older_ledger_are_errors(repository: Path, tmp_path: Path) -> None:
-    with pytest.raises(NoPrevious, match="cannot be found"):
+    with pytest.raises(NoPrevious, match="no commit has a ledger older than 0001"):
         previous_commit(repository)
 
     (tmp_path / "bare" / VERSIONS).mkdir(parents=True)
