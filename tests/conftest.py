@@ -18,7 +18,7 @@ from libs.ledger import migrations
 from tests.support import servers
 
 _FAULTS: Final = Path(__file__).parent / "faults"
-_ONE_SYSTEM: Final = ("tests/browser/", "tests/e2e/")
+_ONE_SYSTEM: Final = ("tests/browser/", "tests/e2e/", "tests/integration/operator/")
 
 # A loaded machine is no reason to call a property slow.
 settings.register_profile("any-machine", deadline=None)
