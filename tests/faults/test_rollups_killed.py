@@ -63,6 +63,7 @@ async def rows(
     return [dict(row) for row in await sql.fetch(question, *values)]
 
 
+@pytest.mark.slow
 @pytest.mark.fault(91)
 @pytest.mark.timeout(300)
 async def test_a_dispatcher_that_dies_while_it_counts_counts_nothing_twice_and_leaves_nothing_out(

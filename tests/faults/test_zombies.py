@@ -74,6 +74,7 @@ async def test_another_executor_finishes_and_the_zombies_answers_are_dropped(
     await judge(since)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(51)
 async def test_a_zombie_that_wakes_while_another_calls_does_not_write_over_its_attempt(
     system: System, client: CarefulClient, judge: Judge
