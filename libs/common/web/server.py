@@ -8,6 +8,7 @@ tests/integration/common/test_stopping_servers.py holds both over raw sockets.
 
 import asyncio
 import contextlib
+import select
 import socket
 from collections.abc import Iterator
 from datetime import timedelta
@@ -17,6 +18,9 @@ import uvicorn
 
 LAST_CALLS: Final = timedelta(seconds=1)
 _LOOK_SECONDS: Final = 0.02
+_PLUG_SECONDS: Final = 0.01
+"""A handshake with oneself is over at once, or is not heard."""
+_PLUGS: Final = 100
 
 
 class Server(uvicorn.Server):
@@ -72,11 +76,34 @@ def _copy(listener: socket.socket) -> socket.socket | None:
 
 
 def _last_ones(door: socket.socket) -> list[socket.socket]:
-    """Accept whoever stands before it, as far as descriptors go, then close it at once."""
+    """Accept whoever stands before it, as far as descriptors go, then close it at once.
+
+    Whom the kernel lets in between the last look and the close would be reset. So the queue is made
+    one long, and that place is taken by ourselves: who knocks then is not heard, knocks again a
+    second later, and is refused.
+    """
     door.settimeout(0)
-    accepted = []
-    with door, contextlib.suppress(OSError):  # nobody is left, or no descriptor
-        while True:
-            connection, _ = door.accept()
-            accepted.append(connection)
+    accepted: list[socket.socket] = []
+    with contextlib.ExitStack() as plugs, door, contextlib.suppress(OSError):  # no descriptor
+        door.listen(0)
+        for _ in range(_PLUGS):
+            accepted += _accept_all(door)
+            if _fill(door, plugs.enter_context(socket.socket(door.family))):
+                break
     return accepted
+
+
+def _accept_all(door: socket.socket) -> list[socket.socket]:
+    accepted = []
+    with contextlib.suppress(OSError):  # nobody is left, or no descriptor
+        while True:
+            accepted.append(door.accept()[0])
+    return accepted
+
+
+def _fill(door: socket.socket, plug: socket.socket) -> bool:
+    """Whether `plug` has the one place; if not, somebody else came first."""
+    plug.settimeout(0)
+    plug.connect_ex(door.getsockname())
+    _, is_decided, _ = select.select([], [plug], [], _PLUG_SECONDS)
+    return bool(is_decided)

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import select
 import socket
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -156,3 +157,47 @@ async def test_who_stands_before_the_door_when_it_closes_is_let_in_and_answered(
     assert len(answers) == CROWD
     assert all(one.startswith(b"HTTP/1.1 200") for one in answers)
     assert all(b"connection: close" in one for one in answers)
+
+
+async def test_who_comes_between_the_last_look_and_the_close_is_answered(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late: list[socket.socket] = []
+    accept_all = server._accept_all  # noqa: SLF001  # there is no other moment to come in
+
+    def accept_all_and_one_comes(door: socket.socket) -> list[socket.socket]:
+        accepted = accept_all(door)
+        if not late:
+            late.append(socket.create_connection(("127.0.0.1", site.port)))
+            late[0].sendall(CALL)
+        return accepted
+
+    monkeypatch.setattr(server, "_accept_all", accept_all_and_one_comes)
+    site.stop.set()
+    await site.serving
+
+    with late[0] as one:
+        assert (await asyncio.to_thread(one.recv, 4096)).startswith(b"HTTP/1.1 200")
+
+
+async def test_who_comes_once_the_door_is_shut_from_inside_is_refused_and_not_reset(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill = server._fill  # noqa: SLF001  # as above
+    knocking: list[socket.socket] = []
+
+    def fill_and_one_comes(door: socket.socket, plug: socket.socket) -> bool:
+        is_full = fill(door, plug)
+        if is_full:
+            knocking.append(socket.socket())
+            knocking[0].settimeout(0)
+            knocking[0].connect_ex(("127.0.0.1", site.port))
+        return is_full
+
+    monkeypatch.setattr(server, "_fill", fill_and_one_comes)
+    site.stop.set()
+    await site.serving
+
+    with knocking[0] as one:
+        await asyncio.to_thread(select.select, [], [one], [], 10)
+        assert one.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
