@@ -88,18 +88,23 @@ def _descriptor(file: TextIO) -> int | None:
         return None
 
 
+# One list for good: loggers keep it from their first use on, whatever is configured later.
+_processors: Final[list[structlog.typing.Processor]] = []
+
+
 def configure(service: str, level: str = "info") -> None:
     """Set the process up to log as `service`; also routes the standard library's logging here."""
+    _processors[:] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _add_service(service),
+        _describe_exception,
+        _keep_allowed,
+        structlog.processors.JSONRenderer(sort_keys=True),
+    ]
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _add_service(service),
-            _describe_exception,
-            _keep_allowed,
-            structlog.processors.JSONRenderer(sort_keys=True),
-        ],
+        processors=_processors,
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", Outlet(sys.stdout))),
         cache_logger_on_first_use=True,

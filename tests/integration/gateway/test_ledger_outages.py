@@ -42,6 +42,7 @@ async def own_gateway(own_settings: Settings) -> AsyncIterator[Gateway]:
         yield running
 
 
+@pytest.mark.alone
 async def test_a_frozen_database_is_a_503_within_three_seconds_for_everybody(
     own_gateway: Gateway, own_server: PostgreSql, accounts: AccountsStandIn
 ) -> None:

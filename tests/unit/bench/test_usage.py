@@ -1,5 +1,7 @@
 import os
-from pathlib import Path
+import subprocess
+import sys
+from subprocess import PIPE
 
 from bench.usage import (
     Resources,
@@ -48,13 +50,29 @@ def test_a_process_that_is_gone_uses_nothing() -> None:
     assert memory_bytes(nobody) == {"gone": 0}
 
 
-def test_what_a_process_holds_is_counted() -> None:
-    before = resources({"tests": [os.getpid()]})["tests"]
-    with Path(os.devnull).open() as one, Path(os.devnull).open() as two:
-        after = resources({"tests": [os.getpid()]})["tests"]
+HOLDER = """
+import os
+print("ready", flush=True)
+input()
+held = [open(os.devnull), open(os.devnull)]
+print("held", flush=True)
+input()
+"""
 
-    assert one.closed
-    assert two.closed
+
+def test_what_a_process_holds_is_counted() -> None:
+    """Of a process of its own: in this one others open and close what they like."""
+    command = [sys.executable, "-c", HOLDER]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True) as child:  # noqa: S603  our own
+        assert child.stdin
+        assert child.stdout
+        assert child.stdout.readline() == "ready\n"
+        before = resources({"tests": [child.pid]})["tests"]
+        print(file=child.stdin, flush=True)
+        assert child.stdout.readline() == "held\n"
+        after = resources({"tests": [child.pid]})["tests"]
+        print(file=child.stdin, flush=True)
+
     assert after.descriptors == before.descriptors + 2
     assert before.memory > before.own_memory > 1_000_000
     assert before.threads >= 1

@@ -3,7 +3,7 @@ import logging
 from collections.abc import Callable, Iterator
 
 import pytest
-import structlog
+from structlog.testing import capture_logs
 
 from libs.common import logs
 
@@ -18,9 +18,9 @@ def _restored_logging() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
+    logs.configure("tests")  # as all others have it
     root.handlers[:] = handlers
     root.setLevel(level)
-    structlog.reset_defaults()
 
 
 def logged(capsys: Capture, act: Callable[[], object]) -> dict[str, object]:
@@ -66,3 +66,16 @@ def test_a_librarys_record_is_told_without_its_text(capsys: Capture) -> None:
 
     assert (line["event"], line["module"]) == ("server_log_recorded", "library")
     assert CANARY not in json.dumps(line)
+
+
+def test_who_logged_before_is_heard_by_who_listens_after_another_configuration(
+    capsys: Capture,
+) -> None:
+    early = logs.get("early")
+    logged(capsys, lambda: early.info("key_revoked"))
+    logs.configure("gateway")
+
+    with capture_logs() as lines:
+        early.info("key_revoked")
+
+    assert [line["event"] for line in lines] == ["key_revoked"]
