@@ -62,7 +62,7 @@ def context(key: str, pepper: bytes, mode: Mode = "live", **changes: object) -> 
         "needs_signature": False,
         "sealed_signing_secret": None,
         "sealed_data_key": b"sealed",
-        "connection_id": "con_a" if mode == "live" else None,
+        "connection_id": new_id("con") if mode == "live" else None,
         "on_unknown_outcome": "retry",
         "retention_seconds": 30 * 86_400,
         "limits": LIMITS,
