@@ -4,11 +4,13 @@ import asyncio
 import socket
 import struct
 import time
+from datetime import timedelta
 
 import pytest
 
+from libs.common.settings import Secret
 from services.executor.adapters.provider import ProviderOptions
-from services.executor.domain.calls import FailureKind
+from services.executor.domain.calls import FailureKind, ProviderConnection
 from tests.support.provider_calls import LOOPBACK, answer_of, call, provider_with, sent, unsent
 from tests.support.raw_server import RawServer, always, once, raw_server, reply, silence
 from tests.support.waiting import until
@@ -74,6 +76,20 @@ async def test_a_key_that_cannot_stand_in_a_header_is_not_sent(key: str) -> None
     async with raw_server(always(OK)) as server, provider_with() as provider:
         assert await call(provider, server.url, key=key) == unsent(FailureKind.BAD_KEY)
 
+    assert server.connections == 0
+
+
+@pytest.mark.parametrize("trace_id", ["", "a b", "a\r\nX: y", "a\x00", "ä", "x" * 513])
+async def test_a_name_that_cannot_stand_in_a_header_is_not_sent(trace_id: str) -> None:
+    async with raw_server(always(OK)) as server, provider_with() as provider:
+        connection = ProviderConnection(
+            connection_id="con_1", base_url=server.url, key=Secret("sk-1")
+        )
+        result = await provider.call(
+            connection, "x", b"{}", timeout=timedelta(seconds=20), trace_id=trace_id
+        )
+
+    assert result == unsent(FailureKind.BAD_URL)
     assert server.connections == 0
 
 

@@ -47,7 +47,7 @@ async def test_a_connection_that_was_closed_while_idle_is_not_used_again() -> No
         await answer_of(provider, server.url)
         kept = provider._pool._by_age  # noqa: SLF001 - the only place that shows an idle connection
         closing.set()
-        await until(lambda: all(connection.has_expired() for connection in kept))
+        await until(lambda: not any(connection.is_idle for connection in kept))
         await answer_of(provider, server.url)
 
     assert server.connections == 2
@@ -80,7 +80,7 @@ async def test_an_answer_that_nobody_asked_for_is_nobody_s() -> None:
         await answer_of(provider, server.url)
         kept = provider._pool._by_age  # noqa: SLF001 - the only place that shows an idle connection
         may_speak.set()
-        await until(lambda: all(connection.has_expired() for connection in kept))
+        await until(lambda: not any(connection.is_idle for connection in kept))
 
         assert (await answer_of(provider, server.url)).body == b'{"choices":[]}'
 

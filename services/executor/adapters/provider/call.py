@@ -2,17 +2,16 @@
 
 import asyncio
 import re
-from contextlib import aclosing
 from datetime import timedelta
 from typing import Final, NamedTuple
 
-import httpcore2
 import httpx2
 import msgspec
 
 from libs.common.settings import Secret
-from services.executor.adapters.provider.answers import read_answer
-from services.executor.adapters.provider.pool import Connection, Pool
+from services.executor.adapters.provider.answers import AnswerReader
+from services.executor.adapters.provider.connections import Connection
+from services.executor.adapters.provider.pool import Pool
 from services.executor.adapters.provider.resolver import Resolver
 from services.executor.adapters.provider.targets import CallRefused, Target, target_of
 from services.executor.domain.calls import Answer, CallFailure, FailureKind, ProviderConnection
@@ -21,12 +20,24 @@ _MAX_TARGETS: Final = 4096
 _KEY: Final = re.compile(r"[!-~]{1,1024}")
 """Printable ASCII without spaces: what a bearer token may be (RFC 6750, 2.1, read generously)."""
 
+_TRACE_ID: Final = re.compile(r"[!-~]{1,512}")
+"""OpenAI takes 512 characters of ASCII; ours are ids."""
 
-_HEADERS: Final = (
-    (b"User-Agent", b"ReqRun"),
-    (b"Accept", b"application/json"),
-    # Compressed answers save little here and are how a small answer becomes a huge one.
-    (b"Accept-Encoding", b"identity"),
+# Compressed answers save little here and are how a small answer becomes a huge one.
+_HEAD: Final = (
+    b"%b %b HTTP/1.1\r\n"
+    b"Host: %b\r\n"
+    b"User-Agent: ReqRun\r\n"
+    b"Accept: application/json\r\n"
+    b"Accept-Encoding: identity\r\n"
+    b"Authorization: Bearer %b\r\n"
+    b"%b\r\n"
+)
+"""Method, path, authority, key, lines of its own. Each was checked where it comes in: nothing that
+stands here can end a line."""
+
+_OF_A_BODY: Final = (
+    b"Content-Type: application/json\r\nContent-Length: %d\r\nX-Client-Request-Id: %b\r\n"
 )
 
 
@@ -44,12 +55,12 @@ class ProviderOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Outgoing(NamedTuple):
-    """What differs between calls. `headers`: besides those of every call."""
+    """What differs between calls. `lines`: of the head, besides those of every call."""
 
     method: bytes
     endpoint: str
-    headers: tuple[tuple[bytes, bytes], ...]
-    body: bytes | None
+    lines: bytes
+    body: bytes
     max_bytes: int
 
 
@@ -87,12 +98,10 @@ class Provider:
         `trace_id` is `<request id>-<fence>`: it tells one attempt from another at the provider.
         Never raises for what a provider or a network does. A cancelled call closes its connection.
         """
-        own = (
-            (b"Content-Type", b"application/json"),
-            (b"Content-Length", str(len(body)).encode("ascii")),
-            (b"X-Client-Request-Id", trace_id.encode("ascii")),
-        )
-        outgoing = _Outgoing(b"POST", endpoint, own, body, self._options.max_answer_bytes)
+        if not _TRACE_ID.fullmatch(trace_id):
+            return CallFailure(FailureKind.BAD_URL, was_sent=False)
+        lines = _OF_A_BODY % (len(body), trace_id.encode("ascii"))
+        outgoing = _Outgoing(b"POST", endpoint, lines, body, self._options.max_answer_bytes)
         return await self._call(connection, outgoing, timeout)
 
     async def get(
@@ -104,7 +113,7 @@ class Provider:
         max_bytes: int,
     ) -> Answer | CallFailure:
         """GET `endpoint` (`models`), under the same checks. TOO_LARGE past `max_bytes`."""
-        outgoing = _Outgoing(b"GET", endpoint, (), None, max_bytes)
+        outgoing = _Outgoing(b"GET", endpoint, b"", b"", max_bytes)
         return await self._call(connection, outgoing, timeout)
 
     async def _call(
@@ -116,36 +125,34 @@ class Provider:
         is_sent = False
         try:
             async with asyncio.timeout(timeout.total_seconds()):
-                authorization = _authorization(connection.key)
+                key = _bearer(connection.key)
                 target = self._target(connection.base_url, outgoing.endpoint)
                 wire = await self._pool.take(target)
                 is_sent = True
-                request = _request(target, outgoing, authorization)
-                return await self._exchange(wire, target, request, outgoing.max_bytes)
+                head = _HEAD % (
+                    outgoing.method, target.path, target.authority, key, outgoing.lines
+                )  # fmt: skip
+                return await self._exchange(wire, target, head, outgoing)
         except CallRefused as refused:
             return CallFailure(refused.kind, was_sent=False)
         except TimeoutError:
             kind = FailureKind.TIMEOUT_AFTER_SENDING if is_sent else FailureKind.CONNECT_TIMEOUT
             return CallFailure(kind, was_sent=is_sent)
-        except httpcore2.LocalProtocolError:
-            return CallFailure(FailureKind.BAD_URL, was_sent=is_sent)
-        except (httpcore2.ProtocolError, httpcore2.NetworkError):
-            return CallFailure(FailureKind.CUT, was_sent=True)
 
     async def close(self) -> None:
         """Close idle connections and the resolver's threads."""
-        await self._pool.close()
+        self._pool.close()
         self._resolver.close()
 
     async def _exchange(
-        self, wire: Connection, target: Target, request: httpcore2.Request, max_bytes: int
+        self, wire: Connection, target: Target, head: bytes, outgoing: _Outgoing
     ) -> Answer | CallFailure:
+        reader = AnswerReader(outgoing.max_bytes)
         try:
-            response = await wire.handle_async_request(request)
-            async with aclosing(response):
-                return await read_answer(response, max_bytes)
+            await wire.exchange(head, outgoing.body, reader)
         finally:
-            await self._pool.put_back(target.origin, wire)
+            self._pool.put_back(target.origin, wire)
+        return reader.answer
 
     def _target(self, base_url: str, endpoint: str) -> Target:
         """Judged once per URL; a full memory is dropped, which costs next to nothing."""
@@ -158,26 +165,9 @@ class Provider:
         return target
 
 
-def _request(
-    target: Target, outgoing: _Outgoing, authorization: tuple[bytes, bytes]
-) -> httpcore2.Request:
-    origin = target.origin
-    return httpcore2.Request(
-        outgoing.method,
-        httpcore2.URL(
-            scheme=origin.scheme.encode(),
-            host=origin.host.encode(),
-            port=origin.port,
-            target=target.path,
-        ),
-        headers=[(b"Host", target.authority), *_HEADERS, authorization, *outgoing.headers],
-        content=outgoing.body,
-    )
-
-
-def _authorization(key: Secret) -> tuple[bytes, bytes]:
+def _bearer(key: Secret) -> bytes:
     """Raises CallRefused (BAD_KEY) for a key that cannot stand in a header."""
     revealed = key.reveal()
     if not _KEY.fullmatch(revealed):
         raise CallRefused(FailureKind.BAD_KEY)
-    return b"Authorization", b"Bearer " + revealed.encode("ascii")
+    return revealed.encode("ascii")

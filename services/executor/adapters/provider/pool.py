@@ -1,25 +1,29 @@
 """Connections to providers, kept for reuse: last used first, so that a lull lets the rest expire.
 
-httpcore2's own pool looks at every connection twice per call, with a system call for each idle one;
-this one takes constant time. It sets no limit on connections under way: the executor's places do.
+Everything takes constant time, however many are kept. There is no limit on connections under way:
+the executor's places are one.
 """
 
 import asyncio
 import ssl
+import time
 from collections import OrderedDict, defaultdict
 from datetime import timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
-import httpcore2
-
+from services.executor.adapters.provider.connections import Connection, connect
 from services.executor.adapters.provider.resolver import Resolver
-from services.executor.adapters.provider.streams import Stream, connect
 from services.executor.adapters.provider.targets import CallRefused, Origin, Target
 from services.executor.domain.calls import FailureKind
 
 MAX_IDLE: Final = 512
 
-Connection = httpcore2.AsyncHTTP11Connection
+
+class _Kept(NamedTuple):
+    """`expires_at`: on the monotonic clock, in seconds."""
+
+    origin: Origin
+    expires_at: float
 
 
 class Pool:
@@ -42,60 +46,58 @@ class Pool:
         self._connect_timeout = connect_timeout.total_seconds()
         self._keepalive_expiry = keepalive_expiry.total_seconds()
         self._idle: defaultdict[Origin, list[Connection]] = defaultdict(list)
-        self._by_age: OrderedDict[Connection, Origin] = OrderedDict()
+        self._by_age: OrderedDict[Connection, _Kept] = OrderedDict()
 
     async def take(self, target: Target) -> Connection:
         """An idle connection or a new one. Raises CallRefused: nothing was sent."""
+        now = time.monotonic()
         idle = self._idle.get(target.origin, [])
         while idle:
             connection = idle.pop()
-            self._by_age.pop(connection)
-            if not connection.has_expired():
+            if not idle:
+                del self._idle[target.origin]
+            kept = self._by_age.pop(connection)
+            if connection.is_idle and now < kept.expires_at:
                 return connection
-            await connection.aclose()
+            connection.close()
         return await self._open(target)
 
-    async def put_back(self, origin: Origin, connection: Connection) -> None:
-        """Keep `connection` if its last answer was read to the end; else close it."""
-        if not connection.is_idle() or _has_more(connection):
-            await connection.aclose()
+    def put_back(self, origin: Origin, connection: Connection) -> None:
+        """Keep `connection` if it can carry another call; else close it."""
+        if not connection.is_idle:
+            connection.close()
             return
+        now = time.monotonic()
         self._idle[origin].append(connection)
-        self._by_age[connection] = origin
-        await self._drop_old()
+        self._by_age[connection] = _Kept(origin, now + self._keepalive_expiry)
+        self._drop_old(now)
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Close what is idle; what is under way closes when it is put back."""
         for connection in self._by_age:
-            await connection.aclose()
+            connection.close()
         self._by_age.clear()
         self._idle.clear()
 
-    async def _drop_old(self) -> None:
+    def _drop_old(self, now: float) -> None:
         while self._by_age:
-            oldest, origin = next(iter(self._by_age.items()))
-            if len(self._by_age) <= MAX_IDLE and not oldest.has_expired():
+            oldest, (origin, expires_at) = next(iter(self._by_age.items()))
+            if len(self._by_age) <= MAX_IDLE and now < expires_at:
                 return
             del self._by_age[oldest]
             self._idle[origin].remove(oldest)
             if not self._idle[origin]:
                 del self._idle[origin]
-            await oldest.aclose()
+            oldest.close()
 
     async def _open(self, target: Target) -> Connection:
         try:
             async with asyncio.timeout(self._connect_timeout):
-                stream = await self._connect(target)
+                return await self._connect(target)
         except TimeoutError:
             raise CallRefused(FailureKind.CONNECT_TIMEOUT) from None
-        origin = target.origin
-        return Connection(
-            httpcore2.Origin(origin.scheme.encode(), origin.host.encode(), origin.port),
-            stream,
-            keepalive_expiry=self._keepalive_expiry,
-        )
 
-    async def _connect(self, target: Target) -> Stream:
+    async def _connect(self, target: Target) -> Connection:
         """Try the addresses in order; a certificate that is wrong at one ends it."""
         origin = target.origin
         addresses = await self._resolver.resolve(origin.host, is_open=target.is_open)
@@ -116,13 +118,3 @@ class Pool:
             FailureKind.CONNECT_TIMEOUT if isinstance(last, TimeoutError) else FailureKind.REFUSED
         )
         raise CallRefused(kind)
-
-
-def _has_more(connection: Connection) -> bool:
-    """Whether the provider sent more than one answer.
-
-    httpcore2 keeps such bytes, and would take them for the answer to the next request on the
-    connection: another customer's, maybe. It has no public way to ask (seen in 2.16).
-    """
-    unread, _ = connection._h11_state.trailing_data  # noqa: SLF001 - see above
-    return bool(unread)

@@ -1,5 +1,6 @@
 """Where a call goes: the customer's base URL and our endpoint, judged once and taken apart."""
 
+import re
 from typing import Final
 
 import httpx2
@@ -11,6 +12,9 @@ MAX_URL_CHARS: Final = 2048
 MAX_PORT: Final = 65_535
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+_VISIBLE: Final = re.compile(rb"[!-~]+")
+"""What may stand in a request's first line and in its Host: nothing that could end a line."""
 
 
 class CallRefused(Exception):
@@ -55,12 +59,10 @@ def target_of(base_url: str, endpoint: str, open_hosts: frozenset[str]) -> Targe
     is_fit = host and not host.startswith(".") and 0 < port <= MAX_PORT
     if not is_fit or (url.scheme == "http" and not is_open):
         raise CallRefused(FailureKind.BAD_URL)
-    return Target(
-        origin=Origin(url.scheme, host, port),
-        authority=url.netloc,
-        path=url.raw_path.rstrip(b"/") + b"/" + endpoint.strip("/").encode("ascii"),
-        is_open=is_open,
-    )
+    path = url.raw_path.rstrip(b"/") + b"/" + endpoint.strip("/").encode("ascii")
+    if not (_VISIBLE.fullmatch(url.netloc) and _VISIBLE.fullmatch(path)):
+        raise CallRefused(FailureKind.BAD_URL)
+    return Target(Origin(url.scheme, host, port), url.netloc, path, is_open)
 
 
 def _parse(base_url: str) -> httpx2.URL:

@@ -83,6 +83,13 @@ def test_any_text_is_a_target_or_refused(base_url: str) -> None:
     except CallRefused:
         return
     assert target.origin.host.isascii()
-    assert b" " not in target.path + target.authority
-    assert b"\n" not in target.path + target.authority
+    assert all(b" " < bytes([byte]) <= b"~" for byte in target.path + target.authority)
     assert b"@" not in target.authority
+
+
+@pytest.mark.parametrize("endpoint", ["chat completions", "chat\r\nX: y", "chat\x00", "chat\x7f"])
+def test_an_endpoint_that_cannot_stand_in_a_request_is_refused(endpoint: str) -> None:
+    with pytest.raises(CallRefused) as refused:
+        target_of("https://h/v1", endpoint, OPEN)
+
+    assert refused.value.kind is FailureKind.BAD_URL
