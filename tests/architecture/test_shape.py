@@ -26,7 +26,8 @@ HOMES = {
     "aio_pika": r"libs/common/broker/rabbitmq",
     "aiormq": r"libs/common/broker/rabbitmq",
     "httpx2": r"services/\w+/(adapters/|app\.py)",
-    "httpcore2": r"services/\w+/adapters/",
+    "httpcore2": r"nowhere, since decision 0030",
+    "httptools": r"services/executor/adapters/provider/answers\.py",
     "redis": r"services/\w+/(adapters/|app\.py)",
     "asyncpg": r"libs/ledger/",
     "sqlalchemy": r"services/\w+/(models(\.py|/)|repositories/|migrations/)"

@@ -9,11 +9,14 @@ _RELAY: Final = "tests/integration/common/test_relay.py"
 _STOPPING: Final = "tests/integration/common/test_stopping_servers.py"
 _TOLD: Final = "tests/integration/gateway/test_told_results.py"
 _USAGE: Final = "tests/integration/billing/test_usage_recording.py"
+_CONNECTIONS: Final = "tests/integration/executor/test_provider_connections.py"
+_ANSWERS: Final = "tests/unit/executor/adapters/test_provider_answers.py"
 _DISPATCH: Final = "tests/unit/executor/use_cases/test_dispatching.py"
 
 _ATTEMPTS: Final = "services/executor/use_cases/attempts.py"
 _HINTS: Final = "services/executor/use_cases/hints.py"
 _OUTBOX: Final = "libs/common/outbox.py"
+_PROVIDER: Final = "services/executor/adapters/provider"
 
 MUTANTS: Final = (
     Mutant(
@@ -134,5 +137,34 @@ MUTANTS: Final = (
         "while self.server_state.connections and loop.time() < ends_at:",
         "while False:",
         (f"{_STOPPING}::test_a_call_on_a_kept_connection_is_answered_after_the_stop",),
+    ),
+    Mutant(
+        "what came behind an answer goes to the next caller",
+        f"{_PROVIDER}/answers.py",
+        "        if self._ending:\n            raise _Stop\n",
+        "        return\n",
+        (f"{_ANSWERS}::test_whatever_comes_behind_an_answer_spoils_the_connection",),
+    ),
+    Mutant(
+        "what comes between two calls goes to the next caller",
+        f"{_PROVIDER}/connections.py",
+        "        elif self._was_used:\n            self.close()\n",
+        "        elif self._was_used:\n            self._early += data\n",
+        (_CONNECTIONS, "tests/integration/executor/test_provider_reuse.py"),
+    ),
+    Mutant(
+        "the connection of a cancelled call is kept",
+        f"{_PROVIDER}/pool.py",
+        "if not connection.is_idle:",
+        "if False:",
+        (_CONNECTIONS, "tests/integration/executor/test_provider_failures.py"),
+    ),
+    Mutant(
+        "a call cancelled in the moment of its answer keeps its connection",
+        f"{_PROVIDER}/connections.py",
+        "        finally:\n            reader.close(is_orderly=False)\n",
+        "        finally:\n            self.is_idle = reader.can_be_followed\n"
+        "            reader.close(is_orderly=False)\n",
+        (f"{_CONNECTIONS}::test_a_call_cancelled_in_the_moment_of_its_answer_keeps_no_connection",),
     ),
 )

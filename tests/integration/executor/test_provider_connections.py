@@ -266,14 +266,25 @@ async def test_a_call_cancelled_in_the_moment_of_its_answer_keeps_no_connection(
     await run(main())
 
 
-async def test_a_second_answer_in_the_moment_of_the_first_spoils_the_connection(run: Run) -> None:
+@pytest.mark.parametrize(
+    "follow",
+    [
+        pytest.param(lambda connection: connection.data_received(STRAY), id="a second answer"),
+        pytest.param(lambda connection: connection.eof_received(), id="an end"),
+        pytest.param(lambda connection: connection.connection_lost(None), id="a loss"),
+        pytest.param(lambda connection: connection.connection_lost(OSError()), id="a reset"),
+    ],
+)
+async def test_what_follows_in_the_moment_of_the_answer_spoils_the_connection(
+    run: Run, follow: Callable[[Connection], None]
+) -> None:
     async def main() -> None:
         async with raw_server(silence) as server, connected(server) as connection:
             reader = AnswerReader(MIB)
             running = asyncio.create_task(connection.exchange(HEAD, b"", reader))
             await until(lambda: bool(server.requests))
             connection.data_received(OK)
-            connection.data_received(STRAY)
+            follow(connection)
             await running
 
             assert reader.answer == Answer(200, {}, b'{"mine":1}')

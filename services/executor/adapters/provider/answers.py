@@ -29,7 +29,6 @@ _USED: Final = {name.encode("ascii"): name for name in USED_HEADERS}
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 _FIRST_INTERIM: Final = 100
-_SWITCHING_PROTOCOLS: Final = 101
 _FIRST_FINAL: Final = 200
 
 
@@ -74,7 +73,7 @@ class AnswerReader:
     @property
     def answer(self) -> Answer | CallFailure:
         """What was read. CUT until it is over."""
-        if self._body is None or self._ending in {None, _Ending.BROKEN}:
+        if self._body is None or self._ending is None or self._ending is _Ending.BROKEN:
             return CallFailure(FailureKind.CUT, was_sent=True)
         if self._body.is_too_large and self._is_success:
             return CallFailure(FailureKind.TOO_LARGE, was_sent=True)
@@ -112,14 +111,13 @@ class AnswerReader:
         self._fields.setdefault(field, value.strip())
 
     def on_headers_complete(self) -> None:
-        """An interim answer has no body, and none of them may change the protocol."""
+        """An interim answer has no body. Of those that change the protocol, llhttp reads none."""
         self._status = self._parser.get_status_code()
         if self._status >= _FIRST_FINAL:
             limit = self._max_answer_bytes if self._is_success else MAX_ERROR_BYTES
             self._body = Body(self._fields.get(b"content-encoding", b""), limit)
         else:
             self._require(self._status >= _FIRST_INTERIM and not self._has_framing)
-            self._require(self._status != _SWITCHING_PROTOCOLS)
 
     def on_body(self, chunk: bytes) -> None:
         """Once there is no use in more, the rest is left unread."""

@@ -26,6 +26,10 @@ CUT = CallFailure(FailureKind.CUT, was_sent=True)
 OK = reply("200 OK", b"{}")
 LINE = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = LINE + b"Transfer-Encoding: chunked\r\n\r\n"
+TORN = gzip.compress(b"x" * 500, mtime=0)[:-8] + bytes(8)
+"""Its checksum is wrong."""
+
+TORN_ANSWER = reply("200 OK", TORN, "Content-Encoding: gzip")
 GZIPPED = reply("200 OK", gzip.compress(b"x" * 500, mtime=0), "Content-Encoding: gzip")
 
 
@@ -242,8 +246,13 @@ def test_an_error_is_read_so_far_and_no_further(more: int, *, is_read_out: bool)
     assert reader.can_be_followed == is_read_out
 
 
-def test_a_broken_encoding_reads_as_empty_and_costs_the_connection() -> None:
-    reader = read(reply("200 OK", b"{}" * 20, "Content-Encoding: gzip"))
+@pytest.mark.parametrize("packed", [b"{}" * 20, TORN], ids=["from the start", "at its end"])
+@pytest.mark.parametrize("size", [1, 1000])
+def test_a_broken_encoding_reads_as_empty_and_costs_the_connection(
+    packed: bytes, size: int
+) -> None:
+    answer = reply("200 OK", packed, "Content-Encoding: gzip")
+    reader = read(*(answer[at : at + size] for at in range(0, len(answer), size)))
 
     assert (reader.answer, reader.can_be_followed) == (Answer(200, {}, b""), False)
 
@@ -295,7 +304,9 @@ PLAIN = st.binary(max_size=40)
 BODIES = st.one_of(PLAIN, PLAIN.map(lambda plain: gzip.compress(plain, mtime=0)))
 ENCODINGS = st.sampled_from(["identity", "gzip", "br"])
 STRAYS = st.sampled_from([b"", b"", b"x", OK, b"\r\nH"])
-FIXED = st.sampled_from([*(data for data, _, _ in WHOLE.values()), *BROKEN.values(), GZIPPED])
+FIXED = st.sampled_from(
+    [*(data for data, _, _ in WHOLE.values()), *BROKEN.values(), GZIPPED, TORN_ANSWER]
+)
 
 
 @st.composite
