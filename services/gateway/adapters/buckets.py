@@ -9,49 +9,97 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
 from services.gateway.domain import rates
-from services.gateway.domain.rates import Bucket, Group, Taken
+from services.gateway.domain.rates import Bucket, Group, Leave, Taken
 
 MAX_LOCAL: Final = 50_000
 
 _PREFIX: Final = "reqrun.rate."
+_OUT: Final = ".out"
 
-# KEYS: the buckets. ARGV: their limits, then for each group the positions of its two buckets and
-# how many tokens it wants. Answers for each group: granted, and the two debts. A bucket is kept as
-# the time at which it is full, and is gone from then on. Redis's clock decides, for all gateways.
-# One that jumped back leaves no debt above a full one. `%.0f`: tostring() keeps only 14 digits.
+# KEYS: the buckets, then what is out of each on leave. ARGV: their limits, then for each group the
+# positions of its two buckets, how many tokens it wants, and its dues: owed, its leave, the slot of
+# that, parts. Answers for each group: granted, the two debts, a leave and its slot.
+#
+# A bucket is kept as the time at which it is full, and is gone from then on. What is out is kept as
+# a slot, what was lent in it, and what in the one before: what is older is over. Who wants nothing
+# may be using the rest of its leave meanwhile, so its next one is as large at least. Who is refused
+# is told of what is out as if it were spent, and so never to come back at once.
+#
+# Redis's clock decides, for all gateways. One that jumped back leaves no debt above a full one.
+# `%.0f`: tostring() keeps only 14 digits.
 SCRIPT: Final = """
-local WINDOW = 60000000
+local WINDOW, SLOT = 60000000, 300000
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local full_at = redis.call('MGET', unpack(KEYS))
+local slot = math.floor(now / SLOT)
+local count = #KEYS / 2
+local kept = redis.call('MGET', unpack(KEYS))
 local limits, intervals, debts, is_changed = {}, {}, {}, {}
-for i = 1, #KEYS do
+local young, old, is_out_changed = {}, {}, {}
+for i = 1, count do
   limits[i] = tonumber(ARGV[i])
   intervals[i] = math.max(math.floor(WINDOW / limits[i]), 1)
-  local debt = (tonumber(full_at[i] or 0) or 0) - now
+  local debt = (tonumber(kept[i] or 0) or 0) - now
   debts[i] = math.max(math.min(debt, WINDOW), 0)
+  local at, this, last = string.match(kept[count + i] or '', '^(%d+) (%d+) (%d+)$')
+  at = tonumber(at)
+  young[i] = at == slot and tonumber(this) or 0
+  old[i] = at == slot and tonumber(last) or at == slot - 1 and tonumber(this) or 0
 end
 local function room(i)
   if limits[i] < 1 then return 0 end
-  return math.max(limits[i] - math.ceil(debts[i] / intervals[i]), 0)
+  return math.max(limits[i] - math.ceil(debts[i] / intervals[i]) - young[i] - old[i], 0)
+end
+local function spend(i, calls)
+  if calls < 1 then return end
+  debts[i] = math.min(debts[i] + calls * intervals[i], WINDOW)
+  is_changed[i] = true
+end
+local function lend(i, calls)
+  if calls < 1 then return end
+  young[i] = young[i] + calls
+  is_out_changed[i] = true
+end
+local function take_back(i, calls, at)
+  if calls < 1 then return end
+  if at == slot then young[i] = math.max(young[i] - calls, 0) end
+  if at == slot - 1 then old[i] = math.max(old[i] - calls, 0) end
+  is_out_changed[i] = true
+end
+local function told(i, is_refused)
+  local held = is_refused and young[i] + old[i] or 0
+  return held > 0 and math.min(debts[i] + held * intervals[i], WINDOW) or debts[i]
 end
 local answer = {}
-for at = #KEYS + 1, #ARGV, 3 do
-  local key, project = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
-  local granted = math.min(tonumber(ARGV[at + 2]), room(key), room(project))
+for at = count + 1, #ARGV, 7 do
+  local key, project, wanted = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+  local owed, back = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
+  local given_in, parts = tonumber(ARGV[at + 5]), tonumber(ARGV[at + 6])
   for _, i in ipairs({key, project}) do
-    if granted > 0 then
-      debts[i] = debts[i] + granted * intervals[i]
-      is_changed[i] = true
-    end
+    take_back(i, back, given_in)
+    spend(i, owed)
   end
+  local granted = math.min(wanted, room(key), room(project))
+  spend(key, granted)
+  spend(project, granted)
+  local leave = 0
+  if parts > 0 then leave = math.floor(math.min(room(key), room(project)) / parts) end
+  if wanted == 0 and given_in >= slot - 1 then leave = math.max(leave, back - owed) end
+  lend(key, leave)
+  lend(project, leave)
   answer[#answer + 1] = granted
-  answer[#answer + 1] = debts[key]
-  answer[#answer + 1] = debts[project]
+  answer[#answer + 1] = told(key, granted < wanted)
+  answer[#answer + 1] = told(project, granted < wanted)
+  answer[#answer + 1] = leave
+  answer[#answer + 1] = leave > 0 and slot or 0
 end
 for i in pairs(is_changed) do
   local text = string.format('%.0f', now + debts[i])
   redis.call('SET', KEYS[i], text, 'PX', math.ceil(debts[i] / 1000))
+end
+for i in pairs(is_out_changed) do
+  local text = string.format('%.0f %.0f %.0f', slot, young[i], old[i])
+  redis.call('SET', KEYS[count + i], text, 'PX', 2 * SLOT / 1000)
 end
 return answer
 """
@@ -75,14 +123,20 @@ class RedisBuckets:
                     places[bucket.name] = len(places) + 1
                     limits.append(bucket.limit)
                 wants.append(places[bucket.name])
-            wants.append(group.wanted)
+            dues = group.dues
+            wants += group.wanted, dues.owed, dues.back.calls, dues.back.slot, dues.parts
         names = [_PREFIX + name for name in places]
+        names += [name + _OUT for name in names]
         try:
             answer = await self._redis.evalsha(_SHA, len(names), *names, *limits, *wants)
         except NoScriptError:
             answer = await self._redis.eval(SCRIPT, len(names), *names, *limits, *wants)
         numbers = iter(answer)
-        return [Taken(*three) for three in zip(numbers, numbers, numbers, strict=True)]
+        fives = zip(numbers, numbers, numbers, numbers, numbers, strict=True)
+        return [
+            Taken(granted, of_key, of_project, Leave(calls, slot))
+            for granted, of_key, of_project, calls, slot in fives
+        ]
 
 
 class LocalBuckets:
@@ -101,7 +155,7 @@ class LocalBuckets:
     def _take(self, group: Group, now: int) -> Taken:
         debts = (self._debt(group.key, now), self._debt(group.project, now))
         taken = rates.take(group, *debts)
-        if taken.granted:
+        if taken.granted or group.dues.owed:
             self._put(group.key, now + taken.key_debt)
             self._put(group.project, now + taken.project_debt)
         return taken

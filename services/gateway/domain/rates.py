@@ -5,7 +5,7 @@ evenly over the minute. What is kept of it is its *debt*: how long until it is f
 number, none at all for a full bucket, and a plan that changes changes no debt: who had spent half
 of the old limit has spent half of the new one.
 
-Debts are whole microseconds, at most a minute; Redis counts them the same way (adapters/limits.py).
+Debts are whole microseconds, at most a minute; Redis counts them alike (adapters/buckets.py).
 """
 
 from collections.abc import Mapping, Sequence
@@ -58,20 +58,43 @@ class Bucket(msgspec.Struct, frozen=True):
     limit: int
 
 
+class Leave(msgspec.Struct, frozen=True):
+    """So many calls may go on unasked: both buckets keep their tokens back (decision 0031).
+
+    `slot`: the stretch of Redis's time in which it was given, and with which it is forgotten.
+    """
+
+    calls: int = 0
+    slot: int = 0
+
+
+class Dues(msgspec.Struct, frozen=True):
+    """What a gateway has to settle. `owed`: calls let through unasked since it last did.
+
+    `back`: the leave they went on. `parts`: the next is one of so many of what is free; 0: none.
+    """
+
+    owed: int = 0
+    back: Leave = Leave()
+    parts: int = 0
+
+
 class Group(msgspec.Struct, frozen=True):
     """Calls of one instant that draw on the same two buckets. `wanted`: how many they are."""
 
     key: Bucket
     project: Bucket
     wanted: int
+    dues: Dues = Dues()
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """How many of a group may go on, and the two buckets' debts after them."""
+    """How many of a group may go on, the two buckets' debts after them, and a leave for more."""
 
     granted: int
     key_debt: int
     project_debt: int
+    leave: Leave = Leave()
 
 
 def buckets(ask: RateAsk) -> tuple[Bucket, Bucket]:
@@ -111,8 +134,20 @@ def time_to_token(debt: int, limit: int) -> timedelta:
     return max(debt - (limit - 1) * interval(limit), 0) * _MICROSECOND
 
 
+def charge(debt: int, limit: int, calls: int) -> int:
+    """The debt after `calls` that went on unasked, whether or not there was a token for each."""
+    if calls == 0:
+        return debt
+    return min(debt + calls * interval(limit), WINDOW_MICROSECONDS)
+
+
 def take(group: Group, key_debt: int, project_debt: int) -> Taken:
-    """As many tokens as both buckets have, up to what is wanted; a refused call takes none."""
+    """As many tokens as both buckets have, up to what is wanted; a refused call takes none.
+
+    What is owed is charged first. Gives no leave: who asks here is in no hurry.
+    """
+    key_debt = charge(key_debt, group.key.limit, group.dues.owed)
+    project_debt = charge(project_debt, group.project.limit, group.dues.owed)
     granted = min(
         group.wanted, room(key_debt, group.key.limit), room(project_debt, group.project.limit)
     )
@@ -135,6 +170,15 @@ def grants(group: Group, taken: Taken) -> tuple[RateGrant, RateGrant]:
         RateGrant(True, bucket.limit, remaining, reset, timedelta()),  # noqa: FBT003  # a Struct
         RateGrant(False, bucket.limit, remaining, reset, wait),  # noqa: FBT003  # as above
     )
+
+
+def after(grant: RateGrant, calls: int) -> RateGrant:
+    """What is told to the last of `calls` more that went on, at the same instant."""
+    if calls == 0:
+        return grant
+    remaining = max(grant.remaining - calls, 0)
+    reset = min(grant.reset + calls * interval(grant.limit) * _MICROSECOND, WINDOW)
+    return RateGrant(grant.is_granted, grant.limit, remaining, reset, grant.retry_after)
 
 
 def headers(grant: RateGrant) -> Mapping[str, str]:
