@@ -2,6 +2,7 @@
 
 The fast path takes for granted that nonces and keys are new and limits have room; where that turns
 out wrong nothing was stored, and the exact path gives each item its verdict in order of arrival.
+One item alone has a fast path of its own (decision 0032).
 """
 
 from collections.abc import Sequence
@@ -25,6 +26,11 @@ _STATEMENT: Final = """
 SELECT request_id, verdict, slot_rank, accepted_at, existing_id
 FROM accept_v4($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
     $20, $21, $22, $23, $24, p_is_exact => {})
+"""
+_ALONE: Final = """
+SELECT slot_rank, accepted_at
+FROM accept_one_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+    $19, $20, $21, $22, $23, $24)
 """
 _FAST: Final = _STATEMENT.format("false")
 _EXACT: Final = _STATEMENT.format("true")
@@ -124,16 +130,31 @@ _KNOWN: Final = "known"
 
 async def accept(connection: Connection, items: Sequence[Submission]) -> list[Verdict]:
     """Store all `items` that may be stored; returns after COMMIT."""
-    columns = _columns(items)
     crash_point("accept.before_commit")
     try:
-        rows = await connection.fetch(_FAST, *columns)
+        verdicts = await _accept_fast(connection, items)
     except asyncpg.PostgresError as surprise:
         # A unique index: another retry of the same request was committed just before.
         if surprise.sqlstate not in (_SURPRISE, _UNIQUE_VIOLATION):
             raise
-        rows = await connection.fetch(_EXACT, *columns)
+        verdicts = await _accept_all(connection, _EXACT, items)
     crash_point("accept.after_commit")
+    return verdicts
+
+
+async def _accept_fast(connection: Connection, items: Sequence[Submission]) -> list[Verdict]:
+    if len(items) > 1:
+        return await _accept_all(connection, _FAST, items)
+    [item] = items
+    row = await connection.fetchrow(_ALONE, *_values(item))
+    assert row is not None  # noqa: S101  # a function that returns one row
+    return [Accepted(item.id, row["accepted_at"], hint(item.id, row["slot_rank"]))]
+
+
+async def _accept_all(
+    connection: Connection, statement: str, items: Sequence[Submission]
+) -> list[Verdict]:
+    rows = await connection.fetch(statement, *_columns(items))
     verdicts = {row["request_id"]: _verdict(row) for row in rows}
     return [verdicts[item.id] for item in items]
 
@@ -149,32 +170,38 @@ def _verdict(row: asyncpg.Record) -> Verdict:
 
 
 def _columns(items: Sequence[Submission]) -> list[list[object]]:
-    return [
-        [item.id for item in items],
-        [item.account_id for item in items],
-        [item.project_id for item in items],
-        [item.key_id for item in items],
-        [item.mode for item in items],
-        [item.endpoint for item in items],
-        [item.model for item in items],
-        [item.connection_id for item in items],
-        [item.body for item in items],
-        [item.body_key for item in items],
-        [int(item.deadline.total_seconds()) for item in items],
-        [item.max_attempts for item in items],
-        [int(item.call_timeout.total_seconds()) for item in items],
-        [item.fails_on_unknown for item in items],
-        [int(item.retention.total_seconds()) for item in items],
-        [item.running_limit for item in items],
-        [item.nonce for item in items],
-        [item.idempotency and item.idempotency.key for item in items],
-        [item.idempotency and item.idempotency.fingerprint for item in items],
-        [item.retried_from for item in items],
-        [item.pending_limit for item in items],
-        [item.monthly_limit for item in items],
-        [int(item.metadata_retention.total_seconds()) for item in items],
-        [item.anchor_day for item in items],
-    ]
+    return [list(column) for column in zip(*map(_values, items), strict=True)]
+
+
+def _values(item: Submission) -> tuple[object, ...]:
+    """In the order of the parameters of all the functions for accept."""
+    idempotency = item.idempotency
+    return (
+        item.id,
+        item.account_id,
+        item.project_id,
+        item.key_id,
+        item.mode,
+        item.endpoint,
+        item.model,
+        item.connection_id,
+        item.body,
+        item.body_key,
+        int(item.deadline.total_seconds()),
+        item.max_attempts,
+        int(item.call_timeout.total_seconds()),
+        item.fails_on_unknown,
+        int(item.retention.total_seconds()),
+        item.running_limit,
+        item.nonce,
+        idempotency and idempotency.key,
+        idempotency and idempotency.fingerprint,
+        item.retried_from,
+        item.pending_limit,
+        item.monthly_limit,
+        int(item.metadata_retention.total_seconds()),
+        item.anchor_day,
+    )
 
 
 def hint(request_id: str, slot_rank: int | None) -> Hint | None:

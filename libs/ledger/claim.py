@@ -2,6 +2,7 @@
 
 Two hints make one attempt: only a row that holds a slot, is due and is not leased is taken, and the
 fence goes up. A request whose provider connection is cooling down is sent back without an attempt.
+One hint alone has a statement of its own (0013_alone.sql, decision 0032).
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from libs.ledger.connection import Connection
 LEASE: Final = timedelta(seconds=15)
 
 _STATEMENT: Final = "SELECT * FROM claim_v1($1, $2, $3)"
+_ALONE: Final = "SELECT * FROM claim_one_v1($1, $2, $3)"
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +52,11 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 async def claim(connection: Connection, owner: str, ids: Sequence[str]) -> list[Claim]:
     """Claim what can be claimed of `ids`; the rest is finished, leased, early or has no slot."""
     crash_point("claim.before_commit")
-    rows = await connection.fetch(_STATEMENT, sorted(set(ids)), owner, LEASE)
+    wanted = sorted(set(ids))
+    if len(wanted) == 1:
+        rows = await connection.fetch(_ALONE, wanted[0], owner, LEASE)
+    else:
+        rows = await connection.fetch(_STATEMENT, wanted, owner, LEASE)
     crash_point("claim.after_commit")
     return [_claim(row) for row in rows]
 

@@ -127,6 +127,7 @@ async def test_slots_of_a_release_under_way_are_taken_back(ledger: Bench) -> Non
 
 
 async def test_slots_of_an_accept_under_way_are_taken_back(ledger: Bench) -> None:
+    await ledger.finish(ending(await ledger.claimed()))  # the counters are there
     async with under_way(ledger.url) as first:
         [accepted] = await accept(first, [submission()])
         assert isinstance(accepted, Accepted)

@@ -20,7 +20,7 @@ from libs.ledger.claim import Claim, claim
 from libs.ledger.connection import Connection
 from libs.ledger.erase import Erased, erase
 from libs.ledger.expire import expire
-from libs.ledger.finish import finish
+from libs.ledger.finish import finish, finish_free
 from libs.ledger.give_back import GiveBack, give_back
 from libs.ledger.look import ANY, Question, look
 from libs.ledger.orphans import CrashBackoff, close_orphans
@@ -31,7 +31,8 @@ from tests.support.crowds import crowd, make_room
 from tests.support.ledgers import Bench, ending, submission
 
 FEW, MANY = 1_000, 150_000
-BATCH = 32
+ALONE, TWO, BATCH = 1, 2, 32
+"""One goes by statements of its own; two are as good as many where only the plans matter."""
 
 # What is known of the tables when the plans are made, which stay for as long as nothing analyses a
 # table: nothing (PostgreSQL takes ten pages for granted), that they are empty, that they are small.
@@ -108,7 +109,7 @@ async def run_and_finished(costs: Costs) -> None:
     claims = await costs.claim("claim", items)
     await costs.of("look at open ones", lambda c: look(c, questions, result_bytes=ANY))
     ends = [ending(one) for one in claims]
-    await costs.of("finish", lambda c: finish(c, ends))
+    assert None not in await costs.of("finish", lambda c: finish_free(c, ends))
     found = await costs.of("look", lambda c: look(c, questions, result_bytes=ANY))
     assert [one.result for one in found] == [one.result for one in ends]
 
@@ -123,8 +124,8 @@ async def submitted_again(costs: Costs) -> None:
     again = [msgspec.structs.replace(item, id=new_id("rr"), nonce=None) for item in items]
     answers = await costs.of("accept with known keys", lambda c: accept(c, again))
     assert answers == [Known(item.id) for item in items]
-    claims = await costs.claim("claim", items)
-    await finish(costs.sql, [ending(one) for one in claims])  # type: ignore[arg-type]
+    ends = [ending(one) for one in await costs.claim("claim", items)]
+    assert None not in await costs.of("finish, and wait for locks", lambda c: finish(c, ends))
     retries = [
         msgspec.structs.replace(item, retried_from=was.id)
         for item, was in zip(again, items, strict=True)
@@ -164,13 +165,15 @@ async def test_a_batch_costs_the_same_beside_a_hundred_thousand_rows(
         await ledger.finish(ending(await ledger.claimed()))
     if tables != UNKNOWN:
         await renew_plans(sql)
-    await one_of_each(sql, 1)  # plans are made
+    for size in (ALONE, TWO):  # plans are made
+        await one_of_each(sql, size)
     await crowd(sql, 1, FEW)
-    few = await one_of_each(sql, BATCH)
+    few = [await one_of_each(sql, size) for size in (ALONE, BATCH)]
     await crowd(sql, FEW + 1, MANY)
-    many = await one_of_each(sql, BATCH)
+    many = [await one_of_each(sql, size) for size in (ALONE, BATCH)]
 
-    assert grown(few, many) == set(), (few, many)
+    grew = [grown(*both) for both in zip(few, many, strict=True)]
+    assert grew == [set(), set()], (few, many)
 
 
 def batch(size: int) -> list[Submission]:
