@@ -11,6 +11,8 @@ _KEYS: Final = "tests/integration/gateway/test_idempotency.py"
 _OUTAGES: Final = "tests/integration/gateway/test_ledger_outages.py"
 _VERDICTS: Final = "tests/integration/ledger/test_verdicts.py"
 _CALLERS: Final = "tests/unit/gateway/use_cases/test_callers.py"
+_AHEAD: Final = "tests/integration/gateway/test_rates_ahead.py"
+_AHEAD_ON_THE_DESK: Final = "tests/unit/gateway/adapters/test_ahead.py"
 _LIMITS: Final = "tests/integration/ledger/test_interleaved_limits.py"
 
 _ENTRANCE: Final = "services/gateway/use_cases/entrance.py"
@@ -173,5 +175,26 @@ MUTANTS: Final = (
         "UPDATE idempotency_keys k SET request_id = entry.id, expires_on = entry.day",
         "UPDATE idempotency_keys k SET expires_on = entry.day",
         (f"{_VERDICTS}::test_a_request_is_retried_once_and_its_key_leads_to_the_retry",),
+    ),
+    Mutant(
+        "what is out on leave is had by others too",
+        "services/gateway/adapters/buckets.py",
+        " - young[i] - old[i], 0)",
+        ", 0)",
+        (f"{_AHEAD}::test_redis_counts_what_is_out_on_leave_as_the_model_does",),
+    ),
+    Mutant(
+        "what went ahead is not charged",
+        "services/gateway/adapters/buckets.py",
+        "    spend(i, owed)",
+        "",
+        (f"{_AHEAD}::test_redis_is_told_of_each_once_and_leave_follows_leave",),
+    ),
+    Mutant(
+        "a leave is used while it goes back",
+        "services/gateway/adapters/ahead.py",
+        "            known.left = 0",
+        "            pass",
+        (f"{_AHEAD_ON_THE_DESK}::test_nor_in_the_histories_that_are_hard_to_come_by",),
     ),
 )
