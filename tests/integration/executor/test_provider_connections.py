@@ -5,8 +5,10 @@ write, and in what they tell of an end.
 """
 
 import asyncio
+import gc
 import socket
 import struct
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -35,14 +37,15 @@ STRAY: Final = reply("200 OK", b'{"somebody":"else"}')
 PATIENT: Final = msgspec.structs.replace(LOOPBACK, keepalive_expiry=timedelta(hours=1))
 
 
+Main = Coroutine[Any, Any, None]
+Run = Callable[[Main], Awaitable[None]]
+
+
 @pytest.fixture(params=["asyncio", "uvloop"])
-def run(request: pytest.FixtureRequest) -> Callable[[Coroutine[Any, Any, None]], Awaitable[None]]:
-    """Runs it on a loop of that kind, of its own, in a thread."""
+def run(request: pytest.FixtureRequest) -> Run:
+    """Runs it on a loop of that kind, of its own, in a thread; for a minute at most."""
     runner = asyncio.run if request.param == "asyncio" else uvloop.run
-    return lambda main: asyncio.to_thread(runner, main)
-
-
-Run = Callable[[Coroutine[Any, Any, None]], Awaitable[None]]
+    return lambda main: asyncio.to_thread(runner, asyncio.wait_for(main, 60))
 
 
 @asynccontextmanager
@@ -264,6 +267,27 @@ async def test_a_call_cancelled_in_the_moment_of_its_answer_keeps_no_connection(
             assert not connection.is_idle
 
     await run(main())
+
+
+async def test_what_a_cancelled_call_has_read_does_not_wait_for_the_collector(run: Run) -> None:
+    async def main() -> None:
+        async with raw_server(silence) as server, connected(server) as connection:
+            reader = AnswerReader(MIB)
+            running = asyncio.create_task(connection.exchange(HEAD, b"", reader))
+            await until(lambda: bool(server.requests))
+            connection.data_received(OK[:-1])
+            running.cancel()
+            await asyncio.wait([running])
+            watch = weakref.ref(reader)
+            del reader, running
+
+            assert watch() is None
+
+    gc.disable()
+    try:
+        await run(main())
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(

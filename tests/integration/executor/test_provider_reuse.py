@@ -1,6 +1,7 @@
 """Connections are kept, but never beyond their use: a call into a dying one may be paid twice."""
 
 import asyncio
+import time
 from datetime import timedelta
 
 import msgspec
@@ -103,6 +104,17 @@ async def test_a_connection_is_not_used_beyond_its_expiry() -> None:
     assert server.connections == 2
 
 
+async def test_a_connection_that_expired_in_the_pool_is_not_taken() -> None:
+    options = msgspec.structs.replace(LOOPBACK, keepalive_expiry=timedelta(milliseconds=300))
+    async with raw_server(always(OK)) as server, provider_with(options) as provider:
+        await answer_of(provider, server.url)
+        expired_at = time.monotonic() + 0.3
+        await until(lambda: time.monotonic() > expired_at)
+        await answer_of(provider, server.url)
+
+    assert server.connections == 2
+
+
 async def test_an_answer_that_was_not_read_to_its_end_costs_the_connection() -> None:
     huge = reply("500 Oops", bytes(1024 * 1024))
     async with raw_server(always(huge)) as server, provider_with() as provider:
@@ -124,6 +136,23 @@ async def test_connections_of_origins_nobody_calls_any_more_do_not_pile_up() -> 
 
         assert len(provider._pool._by_age) <= 1  # noqa: SLF001 - nothing else shows it
         assert len(provider._pool._idle) <= 1  # noqa: SLF001 - as above
+
+
+async def test_an_origin_whose_last_connection_failed_leaves_nothing_behind() -> None:
+    async def answer_one(
+        state: RawServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        await state.read_request(reader)
+        writer.write(OK)
+        await state.read_request(reader)
+
+    async with raw_server(answer_one) as server, provider_with(PATIENT) as provider:
+        await answer_of(provider, server.url)
+        await call(provider, server.url)
+
+        assert (server.connections, len(server.requests)) == (1, 2)
+        assert not provider._pool._by_age  # noqa: SLF001 - nothing else shows it
+        assert not provider._pool._idle  # noqa: SLF001 - as above
 
 
 async def test_no_more_than_so_many_connections_are_kept() -> None:
