@@ -9,16 +9,16 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
 from services.gateway.domain import rates
-from services.gateway.domain.rates import Bucket, Group, Leave, Taken
+from services.gateway.domain.rates import Bucket, Dues, Group, Leave, Taken
 
 MAX_LOCAL: Final = 50_000
 
 _PREFIX: Final = "reqrun.rate."
-_OUT: Final = ".out"
 
-# KEYS: the buckets, then what is out of each on leave. ARGV: their limits, then for each group the
-# positions of its two buckets, how many tokens it wants, and its dues: owed, its leave, the slot of
-# that, parts. Answers for each group: granted, the two debts, a leave and its slot.
+# KEYS: the buckets; beside each is what is out of it on leave. ARGV: their limits, then for each
+# group the positions of its two buckets, how many tokens it wants, and its dues: empty for none, or
+# owed, its leave, the slot of that, parts. Answers for each group: granted, the two debts, a leave
+# and its slot.
 #
 # A bucket is kept as the time at which it is full, and is gone from then on. What is out is kept as
 # a slot, what was lent in it, and what in the one before: what is older is over. Who wants nothing
@@ -32,8 +32,11 @@ local WINDOW, SLOT = 60000000, 300000
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local slot = math.floor(now / SLOT)
-local count = #KEYS / 2
-local kept = redis.call('MGET', unpack(KEYS))
+local count, names = #KEYS, {}
+for i = 1, count do
+  names[i], names[count + i] = KEYS[i], KEYS[i] .. '.out'
+end
+local kept = redis.call('MGET', unpack(names))
 local limits, intervals, debts, is_changed = {}, {}, {}, {}
 local young, old, is_out_changed = {}, {}, {}
 for i = 1, count do
@@ -71,10 +74,14 @@ local function told(i, is_refused)
   return held > 0 and math.min(debts[i] + held * intervals[i], WINDOW) or debts[i]
 end
 local answer = {}
-for at = count + 1, #ARGV, 7 do
+for at = count + 1, #ARGV, 4 do
   local key, project, wanted = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
-  local owed, back = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
-  local given_in, parts = tonumber(ARGV[at + 5]), tonumber(ARGV[at + 6])
+  local owed, back, given_in, parts = 0, 0, 0, 0
+  if ARGV[at + 3] ~= '' then
+    owed, back, given_in, parts = string.match(ARGV[at + 3], '^(%d+) (%d+) (%d+) (%d+)$')
+    owed, back = tonumber(owed), tonumber(back)
+    given_in, parts = tonumber(given_in), tonumber(parts)
+  end
   for _, i in ipairs({key, project}) do
     take_back(i, back, given_in)
     spend(i, owed)
@@ -95,11 +102,11 @@ for at = count + 1, #ARGV, 7 do
 end
 for i in pairs(is_changed) do
   local text = string.format('%.0f', now + debts[i])
-  redis.call('SET', KEYS[i], text, 'PX', math.ceil(debts[i] / 1000))
+  redis.call('SET', names[i], text, 'PX', math.ceil(debts[i] / 1000))
 end
 for i in pairs(is_out_changed) do
   local text = string.format('%.0f %.0f %.0f', slot, young[i], old[i])
-  redis.call('SET', KEYS[count + i], text, 'PX', 2 * SLOT / 1000)
+  redis.call('SET', names[count + i], text, 'PX', 2 * SLOT / 1000)
 end
 return answer
 """
@@ -116,17 +123,15 @@ class RedisBuckets:
         """One round trip; a second one when Redis has lost the script. Raises what redis raises."""
         places: dict[str, int] = {}
         limits: list[int] = []
-        wants: list[int] = []
+        wants: list[int | str] = []
         for group in groups:
             for bucket in (group.key, group.project):
                 if bucket.name not in places:
                     places[bucket.name] = len(places) + 1
                     limits.append(bucket.limit)
                 wants.append(places[bucket.name])
-            dues = group.dues
-            wants += group.wanted, dues.owed, dues.back.calls, dues.back.slot, dues.parts
+            wants += group.wanted, _write(group.dues)
         names = [_PREFIX + name for name in places]
-        names += [name + _OUT for name in names]
         try:
             answer = await self._redis.evalsha(_SHA, len(names), *names, *limits, *wants)
         except NoScriptError:
@@ -137,6 +142,12 @@ class RedisBuckets:
             Taken(granted, of_key, of_project, Leave(calls, slot))
             for granted, of_key, of_project, calls, slot in fives
         ]
+
+
+def _write(dues: Dues) -> str:
+    if not (dues.owed or dues.parts or dues.back.calls):
+        return ""
+    return f"{dues.owed} {dues.back.calls} {dues.back.slot} {dues.parts}"
 
 
 class LocalBuckets:
