@@ -63,7 +63,7 @@ class Sampler:
         """One look, now."""
         rows = await self._sql.fetch(_TABLES, [*HOT, *HISTORY])
         bodies: int = await self._sql.fetchval(_BODIES)
-        overdue = await measure_overdue(self._sql)  # type: ignore[arg-type]  # the same methods
+        overdue = await measure_overdue(self._sql)
         return Sample(
             at=round(time.monotonic() - self._began_at, 1),
             parts=resources(self._system.parts),

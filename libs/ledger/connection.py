@@ -9,15 +9,15 @@ a migration has yet to make, a deadlock that comes again and again). No other wo
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 import asyncpg
 
 from libs.common import database_signs, logs
 from libs.common.errors import AppError, InvalidInput, Unavailable
+from libs.ledger.sessions import Session, Sessions
 
 log = logs.get(__name__)
 
@@ -29,7 +29,6 @@ DURABILITY_MISSING: Final = "ledger_durability_missing"
 DATABASE: Final = "requests"
 
 CONNECT_TIMEOUT: Final = timedelta(seconds=2)
-ACQUIRE_TIMEOUT: Final = timedelta(seconds=1)
 _RETRIES: Final = 3
 _RETRY_AFTER: Final = timedelta(seconds=1)
 
@@ -52,8 +51,7 @@ _CUT: Final = (
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
-Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
-Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Connection: TypeAlias = Session
 
 
 class LedgerAway(Unavailable):
@@ -119,13 +117,13 @@ class Options(NamedTuple):
 
 
 class Database:
-    """A pool of connections to the ledger, with the session settings that its statements need."""
+    """Sessions at the ledger, with the settings that its statements need."""
 
     def __init__(
         self, url: str, options: Options, *, name: str, plans: Plans = Plans.MADE_EACH_TIME
     ) -> None:
         """`name`: the application name the server shows."""
-        self._url, self._size = url, options.connections
+        self._url = url
         self._timeout = options.statement_timeout.total_seconds()
         self._settings = {
             "application_name": name,
@@ -137,18 +135,11 @@ class Database:
             "jit": "off",
             **_SETTINGS[plans],
         }
-        self._pool: Pool | None = None
-        self._opening = asyncio.Lock()
+        self._sessions = Sessions(self._connect, options.connections)
 
     async def close(self) -> None:
         """Close all connections; those in use get two seconds."""
-        if self._pool is None:
-            return
-        try:
-            async with asyncio.timeout(CONNECT_TIMEOUT.total_seconds()):
-                await self._pool.close()
-        except TimeoutError:
-            self._pool.terminate()
+        await self._sessions.close(CONNECT_TIMEOUT)
 
     async def run(self, work: Callable[[Connection], Awaitable[Answer]]) -> Answer:
         """Call `work` with a connection. Retries what the server asks to.
@@ -223,40 +214,35 @@ class Database:
 
     async def _once(self, work: Callable[[Connection], Awaitable[Answer]]) -> Answer:
         try:
-            pool = await self._open()
-            connection = await pool.acquire(timeout=ACQUIRE_TIMEOUT.total_seconds())
+            connection = await self._sessions.take()
         except (asyncpg.PostgresError, *_CUT) as away:
             raise _away(away) from away
         try:
             return await work(connection)
         except asyncpg.PostgresError as error:
             if _is_away(error):
-                _terminate(connection)
+                connection.terminate()
                 raise _away(error) from error
             raise
         except asyncpg.DataError:
             raise
         except _CUT as away:
-            # A frozen server would also freeze the polite way of giving a connection back.
-            _terminate(connection)
+            # A frozen server would also freeze the polite way of ending a session.
+            connection.terminate()
             raise _away(away) from away
+        except asyncio.CancelledError:
+            connection.terminate()  # it may be in the middle of a statement
+            raise
         finally:
-            await pool.release(connection)
+            self._sessions.give_back(connection)
 
-    async def _open(self) -> Pool:
-        async with self._opening:
-            if self._pool is None:
-                self._pool = await asyncpg.create_pool(
-                    self._url,
-                    min_size=1,
-                    max_size=self._size,
-                    timeout=CONNECT_TIMEOUT.total_seconds(),
-                    command_timeout=self._timeout,
-                    max_inactive_connection_lifetime=0,
-                    server_settings=self._settings,
-                    reset=_keep,
-                )
-            return self._pool
+    async def _connect(self) -> Connection:
+        return await asyncpg.connect(
+            self._url,
+            timeout=CONNECT_TIMEOUT.total_seconds(),
+            command_timeout=self._timeout,
+            server_settings=self._settings,
+        )
 
 
 def _away(error: BaseException) -> LedgerAway:
@@ -270,19 +256,6 @@ def _failed(error: asyncpg.PostgresError) -> LedgerFailed:
     database_signs.count_error(DATABASE, error.sqlstate)
     log.error(STATEMENT_FAILED, sqlstate=error.sqlstate)
     return LedgerFailed()
-
-
-def _terminate(connection: Connection) -> None:
-    """Drop it without a word to the server. The pool may have taken a lost one back already."""
-    with suppress(asyncpg.InterfaceError):
-        connection.terminate()
-
-
-async def _keep(_: Any) -> None:
-    """In place of the pool's reset query, which would double the cost of every statement.
-
-    Nothing of ours changes a session's settings or leaves a transaction open.
-    """
 
 
 def _is_away(error: asyncpg.PostgresError) -> bool:

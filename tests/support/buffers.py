@@ -26,7 +26,7 @@ def grown(few: Mapping[str, int], many: Mapping[str, int]) -> set[str]:
 async def buffers(sql: "asyncpg.Connection[asyncpg.Record]", work: Work) -> int:
     """Shared buffers that `work` touches on its connection."""
     before = await _touched(sql)
-    await work(sql)  # type: ignore[arg-type]  # a connection without a pool has the same methods
+    await work(sql)
     return await _touched(sql) - before
 
 

@@ -40,7 +40,7 @@ class Scene:
 
     async def accepted(self, **changes: Any) -> str:
         item = self.order(**changes)
-        await accept(self.ledger.sql, [item])  # type: ignore[arg-type]
+        await accept(self.ledger.sql, [item])
         return str(item.id)
 
     async def claimed(self, **changes: Any) -> Claim:
@@ -56,7 +56,7 @@ class Scene:
     async def given_up(self) -> Claim:
         """Its executor was held for dead, and it has a slot again."""
         found = await self.orphaned()
-        await close_orphans(self.ledger.sql, AT_ONCE)  # type: ignore[arg-type]
+        await close_orphans(self.ledger.sql, AT_ONCE)
         await self.ledger.dispatcher.release()
         return found
 

@@ -99,7 +99,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def submit(self, items: list[Submission], body: bytes) -> None:
         """New, repeated and conflicting ones, and more than there is room for."""
         items = batch(items, body)
-        verdicts = self.wait(accept(self.ledger.sql, items))  # type: ignore[arg-type]
+        verdicts = self.wait(accept(self.ledger.sql, items))
         for item, verdict in zip(items, verdicts, strict=True):
             expected = self.model.verdict(item)
             if expected is not None:

@@ -100,7 +100,7 @@ class Bench:
         """Accept many in few statements; their ids, oldest first."""
         items = [submission(**changes) for _ in range(count)]
         for start in range(0, count, 500):
-            await accept(self.sql, items[start : start + 500])  # type: ignore[arg-type]
+            await accept(self.sql, items[start : start + 500])
         return [item.id for item in items]
 
     async def claim(self, *ids: str) -> list[Claim]:

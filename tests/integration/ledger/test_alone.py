@@ -56,8 +56,8 @@ async def test_claim_and_finish_store_the_same(ledger: Bench, kind: dict[str, An
     assert shape(one) == shape(among[0])
     assert (await stored_of(ledger, one)) == (await stored_of(ledger, among[0]))
 
-    written = await finish_free(ledger.sql, [full_ending(one)])  # type: ignore[arg-type]
-    others = await finish_free(ledger.sql, [full_ending(each) for each in among])  # type: ignore[arg-type]
+    written = await finish_free(ledger.sql, [full_ending(one)])
+    others = await finish_free(ledger.sql, [full_ending(each) for each in among])
 
     assert written[0] is not None
     assert others[0] == msgspec.structs.replace(written[0], request_id=among[0].request_id)
@@ -107,7 +107,7 @@ async def test_who_is_refused_alone_leaves_nothing(
     await ledger.accept(**first)
     before = [await ledger.sql.fetch(f"TABLE {table}") for table in _TABLES]
 
-    [verdict] = await accept(ledger.sql, [submission(**second)])  # type: ignore[arg-type]
+    [verdict] = await accept(ledger.sql, [submission(**second)])
 
     assert isinstance(verdict, Refused)
     assert verdict.why is why
@@ -124,8 +124,8 @@ async def accepted(ledger: Bench, kind: dict[str, Any]) -> tuple[Submission, Sub
     for name in ("alone", "twin"):
         await ledger.gateway.accept(submission(**names(name), **earlier))
     alone, twin = submission(**names("alone"), **kind), submission(**names("twin"), **kind)
-    verdicts = await accept(ledger.sql, [alone])  # type: ignore[arg-type]
-    verdicts += await accept(ledger.sql, [twin, submission(**names("third"))])  # type: ignore[arg-type]
+    verdicts = await accept(ledger.sql, [alone])
+    verdicts += await accept(ledger.sql, [twin, submission(**names("third"))])
     hints = [one.hint for one in verdicts if isinstance(one, Accepted)]
     assert len(hints) == 3
     assert (hints[0] is None) == (hints[1] is None)
@@ -136,8 +136,8 @@ async def claimed(
     ledger: Bench, alone: Submission, twin: Submission
 ) -> tuple[Claim, tuple[Claim, Claim]]:
     third = (await ledger.accept(**names("third"))).request_id
-    [one] = await claim(ledger.sql, "executor-1", [alone.id])  # type: ignore[arg-type]
-    a, b = await claim(ledger.sql, "executor-1", [twin.id, third])  # type: ignore[arg-type]
+    [one] = await claim(ledger.sql, "executor-1", [alone.id])
+    a, b = await claim(ledger.sql, "executor-1", [twin.id, third])
     return (one, (a, b)) if a.request_id == twin.id else (one, (b, a))
 
 

@@ -169,7 +169,7 @@ async def test_many_may_count_while_requests_end(ledger: Bench) -> None:
     async def end(part: int) -> None:
         sql = await asyncpg.connect(ledger.url)
         for claim in claims[part::4]:
-            await finish(sql, [ending(claim)])  # type: ignore[arg-type]  # the same methods
+            await finish(sql, [ending(claim)])
         await sql.close()
 
     counting = [asyncio.create_task(keep_counting(one)) for one in (ledger.dispatcher, *others)]
@@ -195,7 +195,7 @@ class Slow:
     async def begin(self, ledger: Bench) -> None:
         claim = await ledger.claimed(running_limit=99, project_id="prj_slow", account_id="acc_slow")
         await self.transaction.start()
-        await finish(self.sql, [ending(claim)])  # type: ignore[arg-type]  # the same methods
+        await finish(self.sql, [ending(claim)])
 
 
 async def progress(ledger: Bench) -> "asyncpg.Record":

@@ -90,7 +90,7 @@ async def one_of_each(sql: "asyncpg.Connection[asyncpg.Record]", size: int) -> d
     await sql.execute(MADE_EACH_TIME)
     await costs.of("release", release)
     [item] = batch(1)
-    await accept(sql, [item])  # type: ignore[arg-type]  # as in tests/support/buffers.py
+    await accept(sql, [item])
     assert isinstance(await costs.of("erase", lambda c: erase(c, change_of(item))), Erased)
     return costs.touched
 
@@ -149,7 +149,7 @@ async def ended_early(costs: Costs) -> None:
     answer = await costs.of("cancel", lambda c: cancel(c, change_of(items[0])))
     assert isinstance(answer, Cancelled)
     # No lease is left that may end while rows are added.
-    await finish(costs.sql, [ending(one) for one in claims])  # type: ignore[arg-type]
+    await finish(costs.sql, [ending(one) for one in claims])
 
 
 @pytest.mark.timeout(300)

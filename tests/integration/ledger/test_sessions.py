@@ -26,7 +26,7 @@ async def test_who_ends_requests_names_their_project(
     """Callers look first, and must not be the only ones who do."""
     accepted = await ledger.accept()
     async with ledger.sql.transaction():
-        ended = await end_open(ledger.sql, project, mode, [accepted.request_id])  # type: ignore[arg-type]
+        ended = await end_open(ledger.sql, project, mode, [accepted.request_id])
 
     assert ended == []
     assert await ledger.live(accepted.request_id) is not None
