@@ -5,7 +5,7 @@ while the fence is the claim's, `retrying` included: an answer that was paid for
 lease ran out meanwhile. A row that is gone or has a higher fence is left alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -176,14 +176,22 @@ class Finished(msgspec.Struct, frozen=True):
 
 async def finish(connection: Connection, items: Sequence[Finish]) -> list[Finished | None]:
     """Write all; None for an item whose row is gone or was claimed again: it changed nothing."""
-    return await _finish(connection, _EXACT, items)
+    return await _counted(_finish_all(connection, _EXACT, items))
 
 
 async def finish_free(connection: Connection, items: Sequence[Finish]) -> list[Finished | None]:
     """As `finish`, but None also for an item whose row somebody has locked: nothing is known."""
     if len(items) == 1 and _is_plain(items[0]):
-        return [await _complete(connection, items[0])]
-    return await _finish(connection, _FREE, items)
+        return await _counted(_complete_one(connection, items[0]))
+    return await _counted(_finish_all(connection, _FREE, items))
+
+
+async def _counted(writing: Awaitable[list[Finished | None]]) -> list[Finished | None]:
+    crash_point("finish.before_commit")
+    written = await writing
+    crash_point("finish.after_commit")
+    count_ends(one.state for one in written if one is not None)
+    return written
 
 
 def _is_plain(item: Finish) -> bool:
@@ -191,8 +199,7 @@ def _is_plain(item: Finish) -> bool:
     return item.state is State.COMPLETED and item.was_sent and item.result is not None
 
 
-async def _complete(connection: Connection, item: Finish) -> Finished | None:
-    crash_point("finish.before_commit")
+async def _complete_one(connection: Connection, item: Finish) -> list[Finished | None]:
     is_written = await connection.fetchval(
         _ALONE,
         item.request_id,
@@ -206,21 +213,15 @@ async def _complete(connection: Connection, item: Finish) -> Finished | None:
         item.total_tokens,
         item.result,
     )
-    crash_point("finish.after_commit")
-    if not is_written:
-        return None
-    count_ends([item.state])
-    return Finished(item.request_id, item.state, None, is_final=True, retry_at=None)
+    ended = Finished(item.request_id, item.state, None, is_final=True, retry_at=None)
+    return [ended if is_written else None]
 
 
-async def _finish(
+async def _finish_all(
     connection: Connection, statement: str, items: Sequence[Finish]
 ) -> list[Finished | None]:
-    crash_point("finish.before_commit")
     rows = await connection.fetch(statement, *_columns(items))
-    crash_point("finish.after_commit")
     written = {row["id"]: _finished(row) for row in rows}
-    count_ends(one.state for one in written.values())
     return [written.get(item.request_id) for item in items]
 
 

@@ -19,6 +19,8 @@ _ENTRANCE: Final = "services/gateway/use_cases/entrance.py"
 _SUBMITTING: Final = "services/gateway/use_cases/submitting.py"
 _KNOWN_CALLERS: Final = "services/gateway/use_cases/callers.py"
 _PERIODS: Final = "tests/integration/ledger/test_periods.py"
+_COMPANY: Final = "tests/integration/ledger/test_company.py"
+_ALONE: Final = "libs/ledger/migrations/sql/0013_alone.sql"
 _ACCEPT: Final = "libs/ledger/migrations/sql/0007_accept.sql"
 
 MUTANTS: Final = (
@@ -79,6 +81,13 @@ MUTANTS: Final = (
         _ACCEPT,
         "IF coalesce(cardinality(fresh), 0) < wanted THEN",
         "IF p_is_exact AND coalesce(cardinality(fresh), 0) < wanted THEN",
+        (f"{_COMPANY}::test_a_spent_nonce_stores_nothing",),
+    ),
+    Mutant(
+        "one alone takes a nonce twice",
+        _ALONE,
+        "        IF NOT FOUND THEN\n            RAISE EXCEPTION 'a nonce was used'",
+        "        IF false THEN\n            RAISE EXCEPTION 'a nonce was used'",
         (f"{_VERDICTS}::test_a_refused_nonce_stores_nothing_and_takes_no_key",),
     ),
     Mutant(
@@ -153,6 +162,13 @@ MUTANTS: Final = (
         _ACCEPT,
         "OR c.pending + entry.n <= entry.pending_limit AND (",
         "OR true OR (",
+        (f"{_COMPANY}::test_a_full_account_takes_no_more",),
+    ),
+    Mutant(
+        "one alone knows no limits",
+        _ALONE,
+        "AND c.pending < p_pending_limit\n",
+        "\n",
         (f"{_LIMITS}::test_the_last_pending_place_is_given_once",),
     ),
     Mutant(
@@ -167,6 +183,13 @@ MUTANTS: Final = (
         _ACCEPT,
         "period = greatest(c.period, entry.period)",
         "period = entry.period",
+        (f"{_COMPANY}::test_a_period_never_goes_back",),
+    ),
+    Mutant(
+        "one alone sets a counter's period back",
+        _ALONE,
+        "period = greatest(c.period, this_period)",
+        "period = this_period",
         (f"{_PERIODS}::test_a_new_anchor_begins_a_period_and_an_old_one_does_not_end_it",),
     ),
     Mutant(

@@ -8,8 +8,10 @@ _MOVES: Final = "tests/integration/ledger/test_transitions.py"
 _ORDERS: Final = "tests/integration/ledger/test_interleavings.py"
 _LIMITS: Final = "tests/integration/ledger/test_interleaved_limits.py"
 _ERASING: Final = "tests/integration/ledger/test_erasing.py"
+_COMPANY: Final = "tests/integration/ledger/test_company.py"
 _SESSIONS: Final = "tests/integration/ledger/test_sessions.py"
 
+_ALONE: Final = "libs/ledger/migrations/sql/0013_alone.sql"
 _CLAIM: Final = "libs/ledger/migrations/sql/0004_claim.sql"
 _FINISH: Final = "libs/ledger/finish.py"
 _ORPHANS: Final = "libs/ledger/orphans.py"
@@ -21,6 +23,13 @@ MUTANTS: Final = (
         _CLAIM,
         "l.state IN ('queued', 'retrying')\n",
         "l.state IN ('queued', 'retrying', 'processing')\n",
+        (f"{_COMPANY}::test_what_runs_is_not_claimed",),
+    ),
+    Mutant(
+        "a claim of one takes what another runs",
+        _ALONE,
+        "l.state IN ('queued', 'retrying')\n        AND l.not_before <= t AND l.deadline",
+        "true\n        AND l.not_before <= t AND l.deadline",
         (f"{_MOVES}::test_two_hints_make_one_attempt",),
     ),
     Mutant(
@@ -28,11 +37,25 @@ MUTANTS: Final = (
         _CLAIM,
         "l.id = ANY(p_ids) AND l.slot_at IS NOT NULL AND",
         "l.id = ANY(p_ids) AND",
+        (f"{_COMPANY}::test_what_has_no_slot_is_not_claimed",),
+    ),
+    Mutant(
+        "a claim of one needs no slot",
+        _ALONE,
+        "l.id = p_id AND l.slot_at IS NOT NULL AND",
+        "l.id = p_id AND",
         (f"{_MOVES}::test_what_is_early_late_or_without_a_slot_is_not_claimed",),
     ),
     Mutant(
         "a claim does not raise the fence",
         _CLAIM,
+        "fence = l.fence + 1",
+        "fence = greatest(l.fence, 1)",
+        (f"{_COMPANY}::test_each_claim_raises_the_fence",),
+    ),
+    Mutant(
+        "a claim of one does not raise the fence",
+        _ALONE,
         "fence = l.fence + 1",
         "fence = greatest(l.fence, 1)",
         (f"{_ORDERS}::test_a_zombies_answer_meets_its_successors_claim",),
@@ -42,6 +65,13 @@ MUTANTS: Final = (
         _FINISH,
         "ON i.id = l.id AND i.fence = l.fence\n",
         "ON i.id = l.id\n",
+        (f"{_COMPANY}::test_an_answer_with_an_old_fence_changes_nothing",),
+    ),
+    Mutant(
+        "an answer alone with an old fence is written",
+        _ALONE,
+        "WHERE live.id = p_id AND live.fence = p_fence",
+        "WHERE live.id = p_id",
         (f"{_MOVES}::test_a_late_answer_under_a_higher_fence_changes_nothing",),
     ),
     Mutant(
@@ -99,6 +129,13 @@ MUTANTS: Final = (
         _SETTLE,
         "SET slots = c.slots - p.n",
         "SET slots = c.slots",
+        (f"{_COMPANY}::test_an_end_gives_back_slot_and_place_and_is_told",),
+    ),
+    Mutant(
+        "an end alone leaves the slot counted",
+        _ALONE,
+        "SET slots = c.slots - 1",
+        "SET slots = c.slots",
         (f"{_MOVES}::test_a_completed_finish_moves_everything_together",),
     ),
     Mutant(
@@ -106,14 +143,21 @@ MUTANTS: Final = (
         _SETTLE,
         "SET pending = c.pending - a.n",
         "SET pending = c.pending",
+        (f"{_COMPANY}::test_an_end_gives_back_slot_and_place_and_is_told",),
+    ),
+    Mutant(
+        "an end alone leaves the request pending",
+        _ALONE,
+        "SET pending = c.pending - 1",
+        "SET pending = c.pending",
         (f"{_LIMITS}::test_a_finish_makes_room_for_a_submission_or_comes_too_late",),
     ),
     Mutant(
         "an end is told to nobody",
         _SETTLE,
         "FROM gone g HAVING count(*) > 0",
-        "FROM gone g HAVING count(*) > 1",
-        (f"{_MOVES}::test_a_completed_finish_moves_everything_together",),
+        "FROM gone g HAVING count(*) > 2",
+        (f"{_COMPANY}::test_an_end_gives_back_slot_and_place_and_is_told",),
     ),
     Mutant(
         "a slot is given to two",
