@@ -88,7 +88,7 @@ MUTANTS: Final = (
         _ALONE,
         "        IF NOT FOUND THEN\n            RAISE EXCEPTION 'a nonce was used'",
         "        IF false THEN\n            RAISE EXCEPTION 'a nonce was used'",
-        (f"{_VERDICTS}::test_a_refused_nonce_stores_nothing_and_takes_no_key",),
+        (f"{_COMPANY}::test_a_spent_nonce_stores_nothing",),
     ),
     Mutant(
         "a revoked key is good for ever",

@@ -150,7 +150,7 @@ MUTANTS: Final = (
         _ALONE,
         "SET pending = c.pending - 1",
         "SET pending = c.pending",
-        (f"{_LIMITS}::test_a_finish_makes_room_for_a_submission_or_comes_too_late",),
+        (f"{_COMPANY}::test_an_end_gives_back_slot_and_place_and_is_told",),
     ),
     Mutant(
         "an end is told to nobody",
