@@ -21,6 +21,7 @@ from typing import Final
 import msgspec
 from prometheus_client import Counter, Gauge
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Column,
     ColumnElement,
@@ -30,9 +31,11 @@ from sqlalchemy import (
     LargeBinary,
     Table,
     Text,
+    any_,
     delete,
     func,
     insert,
+    literal,
     select,
     text,
     update,
@@ -240,11 +243,8 @@ class Relay:
             sent = await self._publish(rows)
             if sent:
                 crash_point("relay.after_publish")
-                await tx.execute(
-                    update(OUTBOX)
-                    .where(OUTBOX.c.id.in_(sent))
-                    .values(sent_at=func.clock_timestamp())
-                )
+                these = OUTBOX.c.id == any_(literal(sent, ARRAY(BigInteger)))
+                await tx.execute(update(OUTBOX).where(these).values(sent_at=func.clock_timestamp()))
         self._relayed.inc(len(sent))
         is_full, unsent = len(rows) == BATCH, len(rows) - len(sent)
         self._passed = rows[-1].id if is_full and (unsent or self._passed) else 0

@@ -2,15 +2,16 @@
 "use strict";
 (() => {
   document.documentElement.classList.add("js");
-  const shape = { dateStyle: "medium", timeStyle: "medium" };
+  // Made once: one for each time of a page would hold up its first paint.
+  const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+  const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
   // A live part brings its times in UTC anew: what was made of one is kept beside it.
   const local = () => {
     for (const time of document.querySelectorAll("time[datetime]")) {
       if (time.dataset.local === time.textContent) continue;
       const at = new Date(time.dateTime);
       if (Number.isNaN(at.valueOf())) continue;
-      const isDay = !time.textContent.includes(":");
-      const text = new Intl.DateTimeFormat(undefined, isDay ? { dateStyle: "medium" } : shape).format(at);
+      const text = (time.textContent.includes(":") ? moment : day).format(at);
       time.textContent = text;
       time.dataset.local = text;
     }
