@@ -4,11 +4,11 @@ PostgreSQL refuses root, and the others should not have it. As root every server
 account its package made; as anybody else it runs as the caller.
 """
 
-import hashlib
 import os
 import pwd
 import shutil
 import stat
+import tempfile
 from pathlib import Path
 
 _STATE = Path("/var/lib")
@@ -31,7 +31,8 @@ def server_folder(folder: Path) -> Path:
     """Make `folder` for server data and return where the data really is.
 
     A clone may lie under a home that only its owner can enter. Root's servers run under other
-    accounts, so their data then lives in /var/lib and `folder` is a link to it.
+    accounts, so their data then lives in /var/lib and `folder` is a link to it. The name is new
+    each time: what a deleted or moved installation has left there is never taken for ours.
     """
     folder = folder.absolute()
     if folder.exists():
@@ -40,9 +41,8 @@ def server_folder(folder: Path) -> Path:
     if os.geteuid() != 0 or is_reachable(folder.parent.resolve()):
         folder.mkdir(mode=0o711)
         return folder.resolve()
-    digest = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
-    real = _STATE / f"reqrun-local-{digest}"
-    real.mkdir(mode=0o711, exist_ok=True)
+    real = Path(tempfile.mkdtemp(prefix="reqrun-local-", dir=_STATE))
+    real.chmod(0o711)
     folder.symlink_to(real)
     return real
 

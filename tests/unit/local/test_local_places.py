@@ -1,4 +1,7 @@
+import os
 from pathlib import Path
+
+import pytest
 
 from deploy.local import places
 
@@ -26,3 +29,22 @@ def test_server_data_is_found_again(tmp_path: Path) -> None:
         assert places.server_folder(tmp_path / "data") == first
     finally:
         first.rmdir()
+
+
+def test_data_of_a_deleted_installation_is_not_taken_for_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)  # only root's servers keep their data elsewhere
+    monkeypatch.setattr(places, "_STATE", tmp_path)
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    first = places.server_folder(closed / "data")
+    (first / "postgresql").mkdir()
+    (closed / "data").unlink()  # as `rm -rf .reqrun` does, which leaves what a link points at
+
+    second = places.server_folder(closed / "data")
+
+    assert second != first
+    assert list(second.iterdir()) == []
+    assert second.stat().st_mode & 0o777 == 0o711
+    assert places.server_folder(closed / "data") == second
