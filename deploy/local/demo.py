@@ -131,6 +131,7 @@ def write_environment(stack: Stack, demo: Demo) -> Path:
         "REQRUN_PADDLE_URL": stack.url("paddle"),
         "REQRUN_PADDLE_API_KEY": stack.site.keys.paddle["api_key"],
         "REQRUN_PADDLE_WEBHOOK_SECRET": stack.site.keys.paddle["webhook_secret"],
+        "REQRUN_DASHBOARD_URL": stack.url("accounts"),
         "REQRUN_MAIL_URL": stack.url("mail"),
         "REQRUN_SIMULATOR_URL": f"{stack.url('simulator')}/v1",
         "REQRUN_POSTGRESQL_URL": stack.postgresql.url,
