@@ -9,8 +9,6 @@ import msgspec
 import pytest
 import redis.asyncio
 from prometheus_client import REGISTRY
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from deploy.local.servers.redis import Redis
 from services.gateway.adapters.ahead import PARTS
@@ -29,6 +27,7 @@ from services.gateway.domain.rates import (
     interval,
 )
 from tests.support import servers
+from tests.support.rate_clients import Time, client
 from tests.support.rate_model import SLOT, ModelBuckets
 from tests.support.waiting import until
 
@@ -48,28 +47,9 @@ Played = TypeVar("Played")
 Take = Callable[[Sequence[Group]], Awaitable[list[Taken]]]
 
 
-class Time:
-    """Seconds, in the test's hand: it stands still, so that no leave ends."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def fresh(**changes: object) -> RateAsk:
     """An ask of a project that nobody has seen."""
     return msgspec.structs.replace(ASK, project_id=f"prj_ahead_{next(_numbers)}", **changes)
-
-
-def client(server: Redis, seconds: float = 5.0) -> redis.asyncio.Redis:
-    return redis.asyncio.Redis.from_url(
-        server.url,
-        socket_timeout=seconds,
-        socket_connect_timeout=seconds,
-        retry=Retry(NoBackoff(), 0),
-    )
 
 
 @pytest.fixture(scope="module")

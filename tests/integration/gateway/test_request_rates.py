@@ -8,16 +8,14 @@ from itertools import count
 
 import msgspec
 import pytest
-import redis.asyncio
 from prometheus_client import REGISTRY
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from deploy.local.servers.redis import Redis
 from services.gateway.adapters.buckets import LocalBuckets, RedisBuckets
 from services.gateway.adapters.limits import FAILURES, REST, RedisRates
 from services.gateway.domain.rates import Bucket, Group, RateAsk, RateGrant
 from tests.support import servers
+from tests.support.rate_clients import Time, client
 from tests.support.waiting import until
 
 ASK = RateAsk(
@@ -32,28 +30,9 @@ PATIENCE = timedelta(seconds=5)  # nothing here is about how fast this machine i
 _numbers = count()
 
 
-class Time:
-    """Seconds, in the test's hand."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def fresh(**changes: object) -> RateAsk:
     """An ask of a project that nobody has seen."""
     return msgspec.structs.replace(ASK, project_id=f"prj_{next(_numbers)}", **changes)
-
-
-def client(server: Redis, seconds: float = 5.0) -> redis.asyncio.Redis:
-    return redis.asyncio.Redis.from_url(
-        server.url,
-        socket_timeout=seconds,
-        socket_connect_timeout=seconds,
-        retry=Retry(NoBackoff(), 0),
-    )
 
 
 @pytest.fixture(scope="module")
