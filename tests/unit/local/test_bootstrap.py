@@ -1,4 +1,4 @@
-"""What the bootstrap forbids the system while it installs is allowed again, however it ends."""
+"""The bootstrap gives the system its rule back, however it ends, and picks the best interpreter."""
 
 import os
 import subprocess
@@ -54,3 +54,47 @@ def test_after_a_kill_the_next_run_brings_it_back(tmp_path: Path) -> None:
     _install(tmp_path, "true")
 
     assert policy.read_text() == OWN
+
+
+OLD, INCOMPLETE, GOOD = "old", "without venv", "good"
+
+
+def _interpreter(file: Path, kind: str) -> None:
+    """One that fails as such a Python would fail at what the bootstrap asks of it."""
+    fails = {OLD: "*version_info*", INCOMPLETE: "*ensurepip*", GOOD: "nothing"}[kind]
+    file.write_text(f'#!/bin/sh\ncase "$2" in {fails}) exit 1 ;; esac\n')
+    file.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("of_distribution", "on_path", "chosen"),
+    [
+        (GOOD, GOOD, "distribution"),
+        (GOOD, None, "distribution"),
+        (None, GOOD, "python3"),
+        (OLD, GOOD, "python3"),
+        (INCOMPLETE, GOOD, "python3"),
+        (INCOMPLETE, OLD, "distribution"),
+        (OLD, OLD, ""),
+    ],
+)
+def test_the_interpreter_of_the_distribution_is_taken_if_it_will_do(
+    tmp_path: Path, of_distribution: str | None, on_path: str | None, chosen: str
+) -> None:
+    for name, kind in (("distribution", of_distribution), ("python3", on_path)):
+        if kind is not None:
+            _interpreter(tmp_path / name, kind)
+    script = (ROOT / "deploy/local/bootstrap.sh").read_text()
+    finder = "has() " + script.partition("has() ")[2].partition("# Installing a server")[0]
+    finder = finder.replace("/usr/bin/python3", str(tmp_path / "distribution"))
+
+    found = subprocess.run(  # noqa: S603  our own script
+        ["/bin/sh", "-euc", f"{finder}\nfind_python || true"],
+        env={"PATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+
+    assert Path(found.stdout.strip()).name == chosen
