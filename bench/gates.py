@@ -1,9 +1,11 @@
 """What a run must reach, and what is wished for (the design's "Figures to reach")."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import msgspec
 
+from bench.histogram import percentile
 from bench.measuring import Measurement
 from bench.plan import (
     CELERY,
@@ -16,6 +18,7 @@ from bench.plan import (
     completed_signed,
     completed_slow,
     drained,
+    paced,
 )
 from bench.results import Results
 
@@ -51,6 +54,7 @@ def judge(results: Results) -> list[Gate]:
         *_throughput(results),
         *_cpu(results),
         *_latency(results),
+        *_latency_beside_a_proxy(results),
         *_against_peers(results),
     ]
 
@@ -115,6 +119,23 @@ def _latency(results: Results) -> Iterator[Gate]:
             )
 
 
+def _latency_beside_a_proxy(results: Results) -> Iterator[Gate]:
+    """The bounds of `_latency`, whatever machine this is (decision 0033).
+
+    Where they were set Portkey's own p50 and p99 at 200/s were 1.8 and 10.7 ms.
+    """
+    ours, theirs = paced(200), paced(200, PORTKEY)
+    if PORTKEY not in results.peers or 200 not in results.plan.peer_rates:
+        return
+    for percent, bound, target in ((50, 8 / 1.8, 5 / 1.8), (99, 25 / 10.7, 15 / 10.7)):
+        yield Gate(
+            name=f"latency at 200/s, p{percent} ÷ {PORTKEY}'s",
+            value=results.ratio(ours, theirs, partial(_latency_of, percent=percent)),
+            bound=round(bound, 1),
+            target=round(target, 1),
+        )
+
+
 def _against_peers(results: Results) -> Iterator[Gate]:
     """A peer that was wanted and is absent leaves NaN, which passes nothing."""
     plan = results.plan
@@ -134,6 +155,10 @@ def _against_peers(results: Results) -> Iterator[Gate]:
                 target=target,
                 is_minimum=True,
             )
+
+
+def _latency_of(made: Measurement, percent: float) -> float:
+    return percentile(made.latencies, percent)
 
 
 def _per_second(made: Measurement) -> float:

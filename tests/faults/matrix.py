@@ -98,6 +98,7 @@ FAULTS: Final[dict[int, tuple[str, str]]] = {
     89: ("network", "one service is cut off from one dependency"),
     90: ("system", "all of these in a random order"),
     91: ("dispatcher", "killed while it counts what has ended"),
+    92: ("accounts", "frozen: it takes questions and answers none"),
 }
 """Number: where, and what happens there."""
 
@@ -106,6 +107,5 @@ LEFT_OUT: Final[dict[int, str]] = {
     " whatever the broker loses (12, 13, 30), so a cluster adds availability, not safety.",
     33: "Only one version of RabbitMQ is at hand. Nothing counts deliveries and nothing is put back"
     " with requeue: tests/architecture forbids both.",
-    81: "Comes with the e-mails of accounts.",
 }
 """Why no test inflicts it."""

@@ -7,11 +7,13 @@ import pytest
 
 from libs.common.broker.topology import WORK_FIRST, WORK_REST
 from libs.common.crypto import issue_api_key
+from services.executor.adapters.accounts import FRESH_SECONDS
 from tests.faults.conftest import Judge
 from tests.support import queues
 from tests.support.checker_sources import count, drained, read_calls
 from tests.support.client import CarefulClient, Order, Sent
 from tests.support.load import Load, Wishes
+from tests.support.orders import orders, slowest
 from tests.support.stack import System
 from tests.support.waiting import until
 
@@ -174,3 +176,23 @@ async def test_known_keys_work_while_accounts_is_away_and_unknown_ones_are_not_c
 
         await until(is_known_to_be_unknown, 10)
     await drained(system, 30)
+
+
+@pytest.mark.fault(92)
+async def test_while_accounts_stands_still_known_projects_are_served_as_before(
+    system: System, client: CarefulClient, judge: Judge
+) -> None:
+    since = datetime.now(UTC)
+    for order in orders(20, is_waiting=True):  # both executors meet the project
+        await client.submit(order)
+    system.process("accounts").freeze()
+    known_until = datetime.now(UTC) + timedelta(seconds=FRESH_SECONDS)
+    await until(lambda: datetime.now(UTC) > known_until)
+
+    noticing = [await client.submit(order) for order in orders(4, is_waiting=True)]
+    sent = [await client.submit(order) for order in orders(40, is_waiting=True)]
+
+    await system.revive()
+    assert {one.state for one in (*noticing, *sent)} == {"completed"}
+    assert slowest(sent) < timedelta(seconds=1)
+    await judge(since)

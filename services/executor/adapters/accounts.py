@@ -40,6 +40,8 @@ FRESH_SECONDS: Final = 3.0
 STABLE_SECONDS: Final = 600.0
 """How long the last answer serves while accounts does not answer (static stability)."""
 
+ASK_AGAIN_IN_OUTAGE: Final = 1.0
+
 _TIMEOUT_SECONDS: Final = 2.0
 _NOT_FOUND: Final = 404
 _NO_PROJECT: Final = "project_not_found"
@@ -80,8 +82,32 @@ class _Kept(msgspec.Struct):
     asked_at: float
 
 
+class _Outage:
+    """Whether accounts is away: then nobody waits for it who need not, and one asks a second."""
+
+    def __init__(self) -> None:
+        self.is_on = False
+        self._ask_at = 0.0
+
+    def note(self, *, is_on: bool) -> None:
+        self.is_on = is_on
+        self._ask_at = time.monotonic() + ASK_AGAIN_IN_OUTAGE
+
+    def may_ask(self) -> bool:
+        """Whether it is time for somebody to see if it is over: for who is told so."""
+        now = time.monotonic()
+        if now < self._ask_at:
+            return False
+        self._ask_at = now + ASK_AGAIN_IN_OUTAGE
+        return True
+
+
 class AccountsProjects:
-    """Keeps what it knows of each project for three seconds; asks once for all who wait."""
+    """Keeps what it knows of each project for three seconds; asks once for all who wait.
+
+    While accounts is away, or stands still, what it last said is used at once: an attempt that
+    waited would hold a place meanwhile, and with it the requests of everybody.
+    """
 
     def __init__(
         self, client: httpx2.AsyncClient, tokens: ServiceTokens, seals: Seals, simulator_url: str
@@ -90,6 +116,7 @@ class AccountsProjects:
         self._client, self._tokens, self._seals = client, tokens, seals
         self._kept: dict[str, _Kept] = {}
         self._asking: dict[str, asyncio.Task[_Kept | None]] = {}
+        self._outage = _Outage()
         self._simulator = ProviderConnection(
             connection_id=TEST_CONNECTION_ID, base_url=simulator_url, key=_TEST_KEY
         )
@@ -105,6 +132,10 @@ class AccountsProjects:
         kept = self._kept.get(project_id)
         age = STABLE_SECONDS if kept is None else time.monotonic() - kept.asked_at
         if kept is not None and age <= ASK_AGAIN_SECONDS:
+            return kept.project
+        if kept is not None and age < STABLE_SECONDS and self._outage.is_on:
+            if self._outage.may_ask():
+                self._refresh(project_id)
             return kept.project
         asking = self._refresh(project_id)
         if kept is not None and age <= FRESH_SECONDS:
@@ -127,22 +158,36 @@ class AccountsProjects:
 
     async def _ask(self, project_id: str) -> _Kept | None:
         """None when accounts gave no answer that can be used."""
-        headers = {"authorization": f"Bearer {self._tokens.issue(AUDIENCE)}"}
+        asked_at = time.monotonic()
         try:
-            response = await self._client.get(
-                provider_connection_path(project_id), headers=headers, timeout=_TIMEOUT_SECONDS
-            )
-            if response.status_code == _NOT_FOUND and _has_none(response.content):
-                return self._keep(project_id, None)
-            response.raise_for_status()
-            answer = msgspec.json.decode(response.content, type=ProviderConnectionAnswer)
-            return self._keep(project_id, self._open(answer))
-        except (httpx2.HTTPError, msgspec.DecodeError, UnicodeDecodeError, SealBroken) as away:
+            async with asyncio.timeout(_TIMEOUT_SECONDS):
+                project = await self._look_up(project_id)
+        except (
+            httpx2.HTTPError,
+            TimeoutError,
+            msgspec.DecodeError,
+            UnicodeDecodeError,
+            SealBroken,
+        ) as away:
             is_broken = isinstance(away, SealBroken)
             SEALS_BROKEN.inc(is_broken)
             event = SEAL_BROKEN if is_broken else ACCOUNTS_AWAY
             log.warning(event, project_id=project_id, exc_info=away)
+            self._outage.note(is_on=not is_broken)
             return None
+        self._outage.note(is_on=False)
+        return self._keep(project_id, _Kept(project, asked_at))
+
+    async def _look_up(self, project_id: str) -> Project | None:
+        """None where accounts says that there is none."""
+        response = await self._client.get(
+            provider_connection_path(project_id),
+            headers={"authorization": f"Bearer {self._tokens.issue(AUDIENCE)}"},
+        )
+        if response.status_code == _NOT_FOUND and _has_none(response.content):
+            return None
+        response.raise_for_status()
+        return self._open(msgspec.json.decode(response.content, type=ProviderConnectionAnswer))
 
     def _open(self, answer: ProviderConnectionAnswer) -> Project:
         """Raises SealBroken: we lack a private key, which an operator can mend."""
@@ -153,10 +198,10 @@ class AccountsProjects:
         connection = self._seals.open_connection(answer.project_id, answer.connection)
         return Project(data_key, connection)
 
-    def _keep(self, project_id: str, project: Project | None) -> _Kept:
+    def _keep(self, project_id: str, kept: _Kept) -> _Kept:
         if len(self._kept) >= _MAX_KEPT:
             del self._kept[next(iter(self._kept))]
-        kept = self._kept[project_id] = _Kept(project, time.monotonic())
+        self._kept[project_id] = kept
         return kept
 
 

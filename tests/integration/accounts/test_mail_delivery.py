@@ -111,6 +111,7 @@ async def test_many_workers_send_each_mail_once(ports: Ports, relay: Relay) -> N
     assert sorted(relay.recipients()) == sorted(recipients)
 
 
+@pytest.mark.fault(81)
 async def test_a_relay_that_is_away_loses_nothing(ports: Ports, clock: FrozenClock) -> None:
     await write(ports, "ada@example.org")
     async with relays.running() as gone:
@@ -127,6 +128,7 @@ async def test_a_relay_that_is_away_loses_nothing(ports: Ports, clock: FrozenClo
     assert (await row(ports)).tries == 2
 
 
+@pytest.mark.fault(81)
 async def test_a_frozen_relay_loses_nothing(ports: Ports, relay: Relay, clock: FrozenClock) -> None:
     await write(ports, "ada@example.org")
     relay.moves.clear()
@@ -140,6 +142,7 @@ async def test_a_frozen_relay_loses_nothing(ports: Ports, relay: Relay, clock: F
     assert relay.recipients() == ["ada@example.org"]
 
 
+@pytest.mark.fault(81)
 async def test_a_slow_mail_holds_up_no_other(ports: Ports, relay: Relay) -> None:
     async with relays.running() as frozen:
         frozen.moves.clear()
@@ -162,6 +165,7 @@ async def test_a_slow_mail_holds_up_no_other(ports: Ports, relay: Relay) -> None
     assert await all_sent(ports)
 
 
+@pytest.mark.fault(81)
 async def test_what_is_temporary_is_tried_again_later_and_later_and_given_up_after_three_days(
     ports: Ports, relay: Relay, clock: FrozenClock
 ) -> None:
@@ -179,6 +183,7 @@ async def test_what_is_temporary_is_tried_again_later_and_later_and_given_up_aft
     assert relay.taken == []
 
 
+@pytest.mark.fault(81)
 @pytest.mark.parametrize("is_about_content", [True, False], ids=["content", "recipient"])
 async def test_what_is_refused_for_good_is_never_tried_again(
     ports: Ports, relay: Relay, clock: FrozenClock, *, is_about_content: bool
