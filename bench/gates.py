@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Final
 
 import msgspec
 
@@ -21,6 +22,12 @@ from bench.plan import (
     paced,
 )
 from bench.results import Results
+
+_RATE: Final = 200
+_ADDED_MS: Final = ((50, 8, 5), (99, 25, 15))
+"""Percentile, gate and target."""
+_PORTKEY_MS: Final = {50: 1.8, 99: 10.7}
+"""What Portkey took at that rate on the machine on which these bounds were set."""
 
 
 class Gate(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,31 +115,30 @@ def _cpu(results: Results) -> Iterator[Gate]:
 
 def _latency(results: Results) -> Iterator[Gate]:
     """Over the provider that answers at once."""
-    for rate, percent, bound, target in ((200, 50, 8, 5), (200, 99, 25, 15)):
-        if rate in results.plan.rates:
-            yield Gate(
-                name=f"added latency at {rate}/s, p{percent}",
-                value=results.added(rate, percent),
-                bound=bound,
-                target=target,
-                unit="ms",
-            )
+    if _RATE not in results.plan.rates:
+        return
+    for percent, bound, target in _ADDED_MS:
+        yield Gate(
+            name=f"added latency at {_RATE}/s, p{percent}",
+            value=results.added(_RATE, percent),
+            bound=bound,
+            target=target,
+            unit="ms",
+        )
 
 
 def _latency_beside_a_proxy(results: Results) -> Iterator[Gate]:
-    """The bounds of `_latency`, whatever machine this is (decision 0033).
-
-    Where they were set Portkey's own p50 and p99 at 200/s were 1.8 and 10.7 ms.
-    """
-    ours, theirs = paced(200), paced(200, PORTKEY)
-    if PORTKEY not in results.peers or 200 not in results.plan.peer_rates:
+    """The bounds of `_latency`, whatever machine this is (decision 0033)."""
+    if PORTKEY not in results.peers or _RATE not in results.plan.peer_rates:
         return
-    for percent, bound, target in ((50, 8 / 1.8, 5 / 1.8), (99, 25 / 10.7, 15 / 10.7)):
+    for percent, bound, target in _ADDED_MS:
+        there = _PORTKEY_MS[percent]
+        latency = partial(_latency_of, percent=percent)
         yield Gate(
-            name=f"latency at 200/s, p{percent} ÷ {PORTKEY}'s",
-            value=results.ratio(ours, theirs, partial(_latency_of, percent=percent)),
-            bound=round(bound, 1),
-            target=round(target, 1),
+            name=f"latency at {_RATE}/s, p{percent} ÷ {PORTKEY}'s",
+            value=results.ratio(paced(_RATE), paced(_RATE, PORTKEY), latency),
+            bound=round(bound / there, 1),
+            target=round(target / there, 1),
         )
 
 
