@@ -22,6 +22,7 @@ from deploy.local.programs import Program, ProgramFailed, Running, run_once
 from deploy.local.servers.postgresql import PostgreSql, binaries
 from deploy.local.stack import Options, Stack
 from tests.support import dumps
+from tests.support.archives import unpack
 from tests.support.dumps import Dump
 from tests.support.servers import folder_for_servers
 from tests.support.stack import SHORT, Seeded, System, tidy
@@ -181,4 +182,4 @@ def restore_dumps(stack: Stack, taken: list[Dump]) -> None:
 def _unpack(archived: Path, folder: Path) -> None:
     folder.mkdir(mode=0o700)
     with tarfile.open(archived) as packed:
-        packed.extractall(folder, filter="data")
+        unpack(packed, folder)

@@ -17,6 +17,7 @@ from typing import Final
 import msgspec
 
 from deploy.local.programs import Program
+from tests.support.archives import unpack
 
 ROOT: Final = Path(__file__).parents[2]
 VERSIONS: Final = "libs/ledger/migrations/versions"
@@ -88,7 +89,7 @@ def previous(folder: Path, repository: Path = ROOT) -> Release:
     tree = folder / "tree"
     packed = _git(repository, "archive", "--format=tar", commit)
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        archive.extractall(tree, filter="data")
+        unpack(archive, tree)
     if (tree / LOCK).read_bytes() == (repository / LOCK).read_bytes():
         return Release(f"previous ({commit[:7]})", tree)
     return Release(f"previous ({commit[:7]})", tree, _interpreter(folder, tree / LOCK))

@@ -16,6 +16,7 @@ from deploy.keys.material import SERVICES
 from libs.common.clock import SystemClock
 from libs.common.crypto import PublicSealingKey, SealingKey, SealingKeyring
 from libs.common.tokens import ServiceTokens, TokenVerifier
+from tests.support.archives import unpack
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ def test_a_backup_holds_everything_and_is_private(keys: Path, tmp_path: Path) ->
     restored = tmp_path / "restored"
     restored.mkdir(mode=0o700)
     with tarfile.open(target) as opened:
-        opened.extractall(restored, filter="data")
+        unpack(opened, restored)
     assert folder.load(restored) == folder.load(keys)
     assert problems(restored) == {}
 
