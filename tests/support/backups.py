@@ -21,11 +21,12 @@ from deploy.local import databases, places
 from deploy.local.programs import Program, ProgramFailed, Running, run_once
 from deploy.local.servers.postgresql import PostgreSql, binaries
 from deploy.local.stack import Options, Stack
+from services.accounts.use_cases.demo import Demo
 from tests.support import dumps
 from tests.support.archives import unpack
 from tests.support.dumps import Dump
 from tests.support.servers import folder_for_servers
-from tests.support.stack import SHORT, Seeded, System, tidy
+from tests.support.stack import SHORT, System, tidy
 
 ORDER: Final = ("billing", "requests", "accounts")
 """Of dumps. The ledger needs accounts for all that it took, and tells billing again."""
@@ -124,12 +125,12 @@ def dump_all(server: PostgreSql, folder: Path) -> list[Dump]:
 class Survivor(System):
     """A site in the place of one that was lost, with the accounts of that one."""
 
-    def __init__(self, stack: Stack, call_log: Path, seeded: Seeded) -> None:
+    def __init__(self, stack: Stack, call_log: Path, seeded: Demo) -> None:
         """Started."""
         self._seeded = seeded
         super().__init__(stack, call_log)
 
-    def _seed(self) -> Seeded:
+    def _seed(self) -> Demo:
         return self._seeded
 
 

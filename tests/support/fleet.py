@@ -23,11 +23,12 @@ from deploy.local.programs import Program, ProgramFailed, Running, run_once
 from deploy.local.site import port_name
 from deploy.local.stack import Options, Stack
 from libs.common.settings import PREFIX
+from services.accounts.use_cases.demo import Demo
 from tests.support.balanced import Balance
 from tests.support.proxy import Proxy
 from tests.support.releases import Programs, Release
 from tests.support.servers import folder_for_servers
-from tests.support.stack import PROVIDER_KEY, SHORT, Seeded, System, tidy
+from tests.support.stack import PROVIDER_KEY, SHORT, System, tidy
 from tests.support.waiting import until
 
 PRE_STOP_SECONDS: Final = 1.0
@@ -150,14 +151,14 @@ class Fleet(System):
             led = {name: text.replace(straight, round_about) for name, text in led.items()}
         return led
 
-    def _seed(self) -> Seeded:
+    def _seed(self) -> Demo:
         given = {
             "REQRUN_DEMO_PROVIDER_URL": f"{self.simulator_url}/v1",
             "REQRUN_DEMO_PROVIDER_KEY": PROVIDER_KEY,
         }
         environment = {**self._seed_program.environment, **given}
         program = msgspec.structs.replace(self._seed_program, environment=environment)
-        return msgspec.json.decode(run_once(program), type=Seeded)
+        return msgspec.json.decode(run_once(program), type=Demo)
 
 
 @contextmanager

@@ -14,31 +14,15 @@ from tests.support.gateways import Gateway
 from tests.support.ledgers import Bench, ending, retry
 
 RESULT = b'{"object":"chat.completion","choices":[]}'
-ERROR = b'{"error":{"message":"slow down"}}'
+ERROR = b'{"error":{"message":"no","type":"invalid_request_error","code":"bad"}}'
 
 
-class Project:
-    """One project with a key: submits, plays the executor, and asks as accounts does."""
+class Acting:
+    """A project with a key, whose requests a test runs by hand."""
 
-    def __init__(
-        self,
-        gateway: Gateway,
-        accounts: AccountsStandIn,
-        ledger: Bench,
-        asking: HttpRequests,
-    ) -> None:
+    def __init__(self, gateway: Gateway, accounts: AccountsStandIn, ledger: Bench) -> None:
         self.gateway, self.accounts, self.ledger = gateway, accounts, ledger
-        self.asking = asking
         self.key = accounts.issue()
-
-    @property
-    def context(self) -> KeyContext:
-        """As accounts makes one for a person."""
-        return msgspec.structs.replace(self.accounts.of(self.key), digest="", key_id="usr_a")
-
-    @property
-    def id(self) -> str:
-        return self.context.project_id
 
     async def submit(self, **fields: object) -> str:
         return str((await self.gateway.accept(self.key, **fields)).json()["id"])
@@ -62,6 +46,29 @@ class Project:
             provider_error=ERROR,
         )
         await self.ledger.finish(self.accounts.sealed(claim, failed))
+
+
+class Project(Acting):
+    """Is asked about as accounts asks."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        accounts: AccountsStandIn,
+        ledger: Bench,
+        asking: HttpRequests,
+    ) -> None:
+        super().__init__(gateway, accounts, ledger)
+        self.asking = asking
+
+    @property
+    def context(self) -> KeyContext:
+        """As accounts makes one for a person."""
+        return msgspec.structs.replace(self.accounts.of(self.key), digest="", key_id="usr_a")
+
+    @property
+    def id(self) -> str:
+        return self.context.project_id
 
     async def refuse(self, request_id: str, after: timedelta = timedelta()) -> None:
         """The provider wants us to wait."""

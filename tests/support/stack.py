@@ -16,6 +16,7 @@ from deploy.local.servers.server import Server
 from deploy.local.site import port_name
 from deploy.local.stack import Options, Stack
 from libs.common.settings import PREFIX
+from services.accounts.use_cases.demo import Demo
 from tests.support.servers import folder_for_servers
 
 _LOG_TAIL: Final = 4_000
@@ -26,22 +27,6 @@ SHORT: Final = {
     "GRACE": "5",
 }
 """What makes a system quick to try: settings without their prefix."""
-
-
-class Seeded(msgspec.Struct, frozen=True, kw_only=True):
-    """What the seeding command of accounts prints."""
-
-    account_id: str
-    project_id: str
-    test_key: str
-    live_key: str
-    drop_in_key: str
-    signed_key: str
-    signing_secret: str
-    free_account_id: str
-    free_project_id: str
-    free_key: str
-    provider_url: str
 
 
 class System:
@@ -151,12 +136,12 @@ class System:
             await asyncio.to_thread(self.stack.wait_until_ready, name)
         await asyncio.to_thread(self.script)
 
-    def _seed(self) -> Seeded:
+    def _seed(self) -> Demo:
         provider = {
             "REQRUN_DEMO_PROVIDER_URL": f"{self.simulator_url}/v1",
             "REQRUN_DEMO_PROVIDER_KEY": PROVIDER_KEY,
         }
-        return msgspec.json.decode(self.stack.seed(provider), type=Seeded)
+        return msgspec.json.decode(self.stack.seed(provider), type=Demo)
 
 
 @contextmanager

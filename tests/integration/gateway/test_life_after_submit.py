@@ -6,53 +6,24 @@ from typing import Any
 import httpx2
 import pytest
 
-from libs.ledger.claim import Claim
 from libs.ledger.states import Outcome, State
 from tests.support.accounts_stand_in import AccountsStandIn
 from tests.support.gateways import SUBMISSION, Gateway, bearer
 from tests.support.ledgers import Bench, ending
+from tests.support.overseen import ERROR, RESULT, Acting
 from tests.support.signing import SECRET, call, submit
 
-RESULT = b'{"object":"chat.completion","choices":[]}'
-ERROR = b'{"error":{"message":"no","type":"invalid_request_error","code":"bad"}}'
 NONCE = "0123456789abcdef0123456789abcdef"
 
 
-class Customer:
-    """A project with its key; plays the executor for its requests."""
-
-    def __init__(self, gateway: Gateway, accounts: AccountsStandIn, ledger: Bench) -> None:
-        self.gateway, self.accounts, self.ledger = gateway, accounts, ledger
-        self.key = accounts.issue()
-
-    async def submit(self, **fields: Any) -> str:
-        return str((await self.gateway.accept(self.key, **fields)).json()["id"])
+class Customer(Acting):
+    """Calls as its holder does."""
 
     async def call(self, method: str, path: str, **options: Any) -> httpx2.Response:
         headers = bearer(self.key)
         return await self.gateway.client.request(
             method, f"/v1/requests{path}", headers=headers, **options
         )
-
-    async def claim(self, request_id: str) -> Claim:
-        return (await self.ledger.claim(request_id))[0]
-
-    async def complete(self, request_id: str) -> None:
-        claim = await self.claim(request_id)
-        await self.ledger.finish(self.accounts.sealed(claim, ending(claim, result=RESULT)))
-
-    async def fail(self, request_id: str) -> None:
-        claim = await self.claim(request_id)
-        failed = ending(
-            claim,
-            state=State.FAILED,
-            outcome=Outcome.PERMANENT,
-            error_code="provider_rejected",
-            status_code=400,
-            result=None,
-            provider_error=ERROR,
-        )
-        await self.ledger.finish(self.accounts.sealed(claim, failed))
 
 
 @pytest.fixture
