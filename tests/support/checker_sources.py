@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import Any, Final
 
 import asyncpg
 import msgspec
@@ -48,22 +50,45 @@ class _Line(msgspec.Struct):
     ended: str | None = None
 
 
+class _CallLog:
+    """A log that only grows: hours of calls would take longer to read than a test's call lasts."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._read_to, self._reading = path, 0, Lock()
+        self._calls: dict[tuple[str, int], Call] = {}
+
+    def read(self) -> list[Call]:
+        """Every call so far."""
+        with self._reading:
+            if self._path.exists():
+                self._read_on()
+            return list(self._calls.values())
+
+    def _read_on(self) -> None:
+        with self._path.open("rb") as log:
+            log.seek(self._read_to)
+            fresh, _, _ = log.read().rpartition(b"\n")  # the last line may be under way
+        self._read_to += len(fresh) + 1 if fresh else 0
+        for text in fresh.splitlines():
+            line = msgspec.json.decode(text, type=_Line)
+            request_id, _, fence = line.client_request_id.rpartition("-")
+            self._calls[line.client_request_id, line.number] = Call(
+                number=line.number,
+                request_id=request_id,
+                fence=int(fence),
+                started_at=line.started_at,
+                finished_at=line.finished_at,
+                status_code=line.status_code,
+                ended=line.ended,
+            )
+
+
+_log: Final = cache(_CallLog)
+
+
 def read_calls(log: Path) -> list[Call]:
     """Every call that the provider received, in order of arrival."""
-    found: dict[tuple[str, int], Call] = {}
-    for text in log.read_bytes().splitlines() if log.exists() else ():
-        line = msgspec.json.decode(text, type=_Line)
-        request_id, _, fence = line.client_request_id.rpartition("-")
-        found[line.client_request_id, line.number] = Call(
-            number=line.number,
-            request_id=request_id,
-            fence=int(fence),
-            started_at=line.started_at,
-            finished_at=line.finished_at,
-            status_code=line.status_code,
-            ended=line.ended,
-        )
-    return list(found.values())
+    return _log(log).read()
 
 
 async def ask(url: str, question: str, *values: object) -> list[asyncpg.Record]:
