@@ -7,7 +7,7 @@ this version from the first step of the upgrade to the end of the way back.
 import asyncio
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
@@ -51,10 +51,12 @@ class Traffic:
     def __init__(self, client: BalancedClient) -> None:
         self.client, self.load = client, Load(client, WISHES)
         self.cancelled: list[str] = []
+        self.began_at = datetime.now(UTC)
         self._stop = asyncio.Event()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
+        self.began_at = datetime.now(UTC)
         async with asyncio.TaskGroup() as group:
             group.create_task(self.load.run(self._stop))
             group.create_task(self._cancel())
@@ -121,7 +123,7 @@ async def test_a_release_is_replaced_under_load_and_no_caller_notices(
         await roll(fleet, new, traffic)
         case = Case(
             what=f"{way} under load",
-            since=traffic.load.began_at - timedelta(seconds=1),
+            since=traffic.began_at,
             inflicted=[],
             expected={**EXPECTED, SLOW: "cancelled"},
             rate=traffic.load.rate,
