@@ -15,6 +15,7 @@ import msgspec
 from bench.plan import completed_signed, paced
 from bench.results import FOLDER, Results
 from bench.scale.__main__ import Scale
+from bench.scale.costs import VERBS
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "scaling.md"
 BEGIN: Final = "<!-- made by `python -m bench.sizing`: {} -->"
@@ -153,16 +154,18 @@ def _disk(each: float) -> str:
 
 
 def _buffers(scales: Sequence[Scale]) -> str:
-    verbs = tuple(scales[0].buffers)
-    worst = {
-        scale.rows: {v: max(o.buffers[v] for o in scales if o.rows == scale.rows) for v in verbs}
-        for scale in scales
-    }
-    rows = [
-        [_number(count), *(f"{of[verb]:.0f}" for verb in verbs), f"{sum(of.values()):.0f}"]
-        for count, of in worst.items()
-    ]
-    return _table(["requests kept", *verbs, "all"], rows)
+    """The worse plans of each."""
+    rows = []
+    for count in dict.fromkeys(scale.rows for scale in scales):
+        beside = [scale for scale in scales if scale.rows == count]
+        for name, each in (
+            ("in a batch", [scale.buffers for scale in beside]),
+            ("alone", [scale.alone for scale in beside]),
+        ):
+            worst = [max(one[verb] for one in each) for verb in VERBS]
+            figures = [f"{of:.0f}" for of in (*worst, sum(worst))]
+            rows.append([f"{_number(count)}, {name}", *figures])
+    return _table(["requests kept, a request comes", *VERBS, "all"], rows)
 
 
 def _pods(rate: int) -> int:

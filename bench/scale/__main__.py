@@ -16,7 +16,7 @@ from rich.console import Console
 from bench.gates import Gate
 from bench.report import gate_table
 from bench.results import FOLDER
-from bench.scale.costs import VERBS, Costs, Wrong
+from bench.scale.costs import ALONE, BATCH, VERBS, Costs, Wrong
 from bench.scale.fill import fill, keep_plans, renew_plans
 from bench.site import run_folder
 from deploy.local import databases
@@ -30,16 +30,21 @@ _DATABASE = "requests"
 _BYTES = f"SELECT pg_database_size('{_DATABASE}')"
 _GIBIBYTE = 2**30
 
+Buffers = Mapping[str, float]
+"""Of one request, by verb."""
+
 
 class Scale(msgspec.Struct, frozen=True, kw_only=True):
     """Buffers a request by verb, beside so many rows in each table; `minutes` to fill them.
 
-    `has_new_plans`: made of the tables as they are; else of the empty ones that they were.
+    `buffers`: in batches of 32, `alone`: one at a time. `has_new_plans`: made of the tables as they
+    are; else of the empty ones that they were.
     """
 
     rows: int
     has_new_plans: bool = False
-    buffers: Mapping[str, float]
+    buffers: Buffers
+    alone: Buffers
     database_bytes: int
     minutes: float
 
@@ -66,16 +71,22 @@ def main(arguments: list[str]) -> int:
 
 def judge(made: Sequence[Scale]) -> list[Gate]:
     """Most rows against fewest, with the worse plans: all verbs together bind; each is shown."""
-    few = made[0].buffers
-    most = [one.buffers for one in made if one.rows == made[-1].rows]
-    many = {verb: max(one[verb] for one in most) for verb in VERBS}
+    most = [one for one in made if one.rows == made[-1].rows]
     rows = f"{made[-1].rows:,} rows ÷ {made[0].rows:,}"
+    return [
+        *_judge("a request", rows, made[0].buffers, [one.buffers for one in most]),
+        *_judge("a request alone", rows, made[0].alone, [one.alone for one in most]),
+    ]
+
+
+def _judge(what: str, rows: str, few: Buffers, most: Sequence[Buffers]) -> list[Gate]:
+    many = {verb: max(one[verb] for one in most) for verb in VERBS}
     whole = max(sum(one.values()) for one in most) / sum(few.values())
     return [
-        Gate(name=f"shared buffers a request, {rows}", value=whole, bound=_BOUND, target=_TARGET),
+        Gate(name=f"shared buffers of {what}, {rows}", value=whole, bound=_BOUND, target=_TARGET),
         *(
             # One verb alone may find an index a level deeper.
-            Gate(name=f"{verb}, {rows}", value=many[verb] / few[verb], bound=2 * _BOUND)
+            Gate(name=f"{verb} of {what}, {rows}", value=many[verb] / few[verb], bound=2 * _BOUND)
             for verb in VERBS
         ),
     ]
@@ -85,7 +96,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__)
     add = parser.add_argument
     add("--rows", type=int, nargs="+", default=[10_000, 10_000_000], help="in each table")
-    add("--requests", type=int, default=960, help="run beside them, in batches of 32")
+    add("--requests", type=int, default=960, help="run beside them, in batches and alone")
     add("--name", help=f"write bench/results/<name>.json, such as scale-{os.cpu_count()}-cores")
     return parser.parse_args(arguments)
 
@@ -116,13 +127,19 @@ async def _each(url: str, rows: Sequence[int], requests: int) -> list[Scale]:
             began_at = time.monotonic()
             await fill(url, made[-1].rows + 1 if made else 1, count, _note)
             minutes = (time.monotonic() - began_at) / 60
-            buffers = await costs.measure(requests)
+            buffers, alone = [await costs.measure(requests, many) for many in (BATCH, ALONE)]
             size: int = await sql.fetchval(_BYTES)
-            made.append(Scale(rows=count, buffers=buffers, database_bytes=size, minutes=minutes))
+            made.append(
+                Scale(
+                    rows=count, buffers=buffers, alone=alone, database_bytes=size, minutes=minutes
+                )
+            )
             _show(made[-1])
         await renew_plans(sql)
-        buffers = await costs.measure(requests)
-        made.append(msgspec.structs.replace(made[-1], buffers=buffers, has_new_plans=True))
+        buffers, alone = [await costs.measure(requests, many) for many in (BATCH, ALONE)]
+        made.append(
+            msgspec.structs.replace(made[-1], buffers=buffers, alone=alone, has_new_plans=True)
+        )
         _show(made[-1])
     finally:
         await costs.close()
@@ -136,11 +153,13 @@ def _note(rows: int) -> None:
 
 def _show(made: Scale) -> None:
     plans = "new plans" if made.has_new_plans else "plans of empty tables"
-    each = ", ".join(f"{verb} {made.buffers[verb]:.1f}" for verb in VERBS)
     _CONSOLE.print(
         f"Beside {made.rows:,} rows, {plans} ({made.database_bytes / _GIBIBYTE:.1f} GiB,"
-        f" {made.minutes:.1f} min): {sum(made.buffers.values()):.1f} buffers a request: {each}"
+        f" {made.minutes:.1f} min), buffers of a request"
     )
+    for name, buffers in (("in batches", made.buffers), ("alone", made.alone)):
+        each = ", ".join(f"{verb} {buffers[verb]:.1f}" for verb in VERBS)
+        _CONSOLE.print(f"  {name} {sum(buffers.values()):.1f}: {each}")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from libs.ledger.look import Question
 from libs.ledger.states import Outcome, State
 
 BATCH = 32
+ALONE = 1
+"""How many requests go together: below that many a second, one at a time (decision 0032)."""
 VERBS = ("accept", "claim", "finish", "look")
 
 _PROJECT = "prj_7"
@@ -44,25 +46,26 @@ class Costs:
 
     async def make_plans(self) -> None:
         """Run every statement once, so that it is planned. Raises Wrong."""
-        await self._batch()
+        for together in (BATCH, ALONE):
+            await self._run(together)
 
-    async def measure(self, requests: int) -> dict[str, float]:
-        """Buffers a request by verb, after a first batch that does not count. Raises Wrong."""
-        await self._batch()
+    async def measure(self, requests: int, together: int) -> dict[str, float]:
+        """Buffers a request by verb, after first ones that do not count. Raises Wrong."""
+        await self._run(together)
         totals = dict.fromkeys(VERBS, 0)
-        for _ in range(requests // BATCH):
-            for verb, touched in (await self._batch()).items():
+        for _ in range(requests // together):
+            for verb, touched in (await self._run(together)).items():
                 totals[verb] += touched
-        return {verb: total / (requests // BATCH * BATCH) for verb, total in totals.items()}
+        return {verb: total / (requests // together * together) for verb, total in totals.items()}
 
     async def close(self) -> None:
         """Give the connections back."""
         await self._gateway.close()
         await self._executor.close()
 
-    async def _batch(self) -> dict[str, int]:
-        """As many requests as one batch takes, from their acceptance to their answers."""
-        items = [_submission() for _ in range(BATCH)]
+    async def _run(self, together: int) -> dict[str, int]:
+        """So many requests at once, from their acceptance to their answers."""
+        items = [_submission() for _ in range(together)]
         ids = [item.id for item in items]
         questions = [Question(item.project_id, item.mode, item.id) for item in items]
         touched: dict[str, int] = {}
@@ -73,7 +76,7 @@ class Costs:
         found, touched["look"] = await self._cost(_all(self._gateway.look, questions))
         if not all(isinstance(verdict, Accepted) for verdict in verdicts):
             raise Wrong("not everything was accepted")
-        if len(claims) != BATCH or None in finished or None in found:
+        if len(claims) != together or None in finished or None in found:
             raise Wrong("not everything was claimed, finished and found")
         return touched
 

@@ -12,6 +12,7 @@ _USAGE: Final = "tests/integration/billing/test_usage_recording.py"
 _CONNECTIONS: Final = "tests/integration/executor/test_provider_connections.py"
 _ANSWERS: Final = "tests/unit/executor/adapters/test_provider_answers.py"
 _DISPATCH: Final = "tests/unit/executor/use_cases/test_dispatching.py"
+_AWAY: Final = "tests/integration/executor/test_accounts_away.py"
 
 _ATTEMPTS: Final = "services/executor/use_cases/attempts.py"
 _HINTS: Final = "services/executor/use_cases/hints.py"
@@ -47,6 +48,27 @@ MUTANTS: Final = (
         "    while not floor.is_surely_leased(claim):\n",
         "    while False:\n",
         (f"{_WORK}::test_who_stood_still_past_a_lease_asks_before_it_calls",),
+    ),
+    Mutant(
+        "every attempt waits for an accounts that stands still",
+        "services/executor/adapters/accounts.py",
+        "age < STABLE_SECONDS and self._outage.is_on:",
+        "age < STABLE_SECONDS and False:",
+        (f"{_AWAY}::test_once_its_silence_is_noticed_nobody_waits_for_it",),
+    ),
+    Mutant(
+        "accounts is not asked again while it is away",
+        "services/executor/adapters/accounts.py",
+        "            if self._outage.may_ask():\n",
+        "            if False:\n",
+        (f"{_AWAY}::test_it_is_asked_now_and_then_and_believed_as_soon_as_it_answers",),
+    ),
+    Mutant(
+        "what accounts said is believed for ever",
+        "services/executor/adapters/accounts.py",
+        "age < STABLE_SECONDS and self._outage.is_on:",
+        "self._outage.is_on:",
+        (f"{_AWAY}::test_what_it_said_ends_in_the_end",),
     ),
     Mutant(
         "an answer in hand is dropped when the ledger is away",

@@ -64,7 +64,10 @@ async def asker(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asker]:
     ):
         tokens = ServiceTokens("executor", key.key_id, key.private.reveal(), SystemClock())
         seals = Seals(_opens(told.executor), _opens(told.data_plane))
-        yield Asker(AccountsProjects(client, tokens, seals, OLD), told, asked)
+        asking = Asker(AccountsProjects(client, tokens, seals, OLD), told, asked)
+        yield asking
+        told.speak()
+        await asking.find_when_old()  # what is under way ends before its client does
 
 
 def _opens(key: SealingKey) -> OpenedSeals:
