@@ -184,10 +184,11 @@ class Relay:
             .where(text(f"NOT ({self._unless})"))
             .limit(TIDY_BATCH)
             .with_for_update(skip_locked=True)
+            .cte("old")  # asked once: inside the IN it may find others for each row
         )
         async with self.database.transaction() as tx:
             dropped = await tx.execute(
-                delete(OUTBOX).where(OUTBOX.c.id.in_(old)).returning(OUTBOX.c.id)
+                delete(OUTBOX).where(OUTBOX.c.id.in_(select(old.c.id))).returning(OUTBOX.c.id)
             )
             return len(dropped.all())
 
@@ -226,8 +227,9 @@ class Relay:
             .order_by(OUTBOX.c.id)
             .limit(REPEAT_BATCH)
             .with_for_update(skip_locked=True)
+            .cte("some")
         )
-        unsent = update(OUTBOX).where(OUTBOX.c.id.in_(some)).values(sent_at=None)
+        unsent = update(OUTBOX).where(OUTBOX.c.id.in_(select(some.c.id))).values(sent_at=None)
         async with self.database.transaction() as tx:
             return list(await tx.scalars(unsent.returning(OUTBOX.c.id)))
 

@@ -81,10 +81,11 @@ class MailRepository:
             .order_by(Mail.due_at)
             .limit(limit)
             .with_for_update(skip_locked=True)
+            .cte("due")  # asked once; inside the IN it may be asked for each row, and find others
         )
         query = (
             update(Mail)
-            .where(Mail.id.in_(due))
+            .where(Mail.id.in_(select(due.c.id)))
             .values(tries=Mail.tries + 1, due_at=now + lease)
             .returning(Mail)
         )

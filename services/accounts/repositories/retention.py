@@ -57,10 +57,11 @@ class RetentionRepository:
     async def sweep(self, sweep: Sweep, now: datetime) -> int:
         """Remove at most BATCH rows that nobody has locked; how many."""
         key = inspect(sweep.table).primary_key
-        over = select(*key).where(sweep.is_over(now)).limit(BATCH).with_for_update(skip_locked=True)
+        some = select(*key).where(sweep.is_over(now)).limit(BATCH).with_for_update(skip_locked=True)
+        over = some.cte("over")  # asked once: inside the IN it may find others for each row
         gone = await self._tx.execute(
             delete(sweep.table)
-            .where(tuple_(*key).in_(over))
+            .where(tuple_(*key).in_(select(over)))
             .returning(*key)
             .execution_options(synchronize_session=False)
         )

@@ -60,8 +60,9 @@ class Delivery:
         under_way: set[asyncio.Task[None]] = set()
         async with asyncio.TaskGroup() as group:
             while not stop.is_set():
+                under_way = {task for task in under_way if not task.done()}
                 try:
-                    taken = await self._take(AT_ONCE - len(under_way))
+                    taken = await self._take(max(AT_ONCE - len(under_way), 0))
                 except Exception as error:  # whatever it is, the mails are safe where they are
                     log.warning(MAILS_UNREACHABLE, exc_info=error)
                     await sleep(stop, next(pauses))
@@ -69,7 +70,6 @@ class Delivery:
                 pauses = growing(self._poll, LONGEST_PAUSE)
                 under_way |= {group.create_task(self._handle(mail)) for mail in taken}
                 await self._pause(stop, under_way)
-                under_way = {task for task in under_way if not task.done()}
 
     async def measure(self, stop: asyncio.Event) -> None:
         """A loop: tells how many wait."""

@@ -8,6 +8,7 @@ from functools import partial
 
 import pytest
 from prometheus_client import REGISTRY
+from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from libs.common.database import DatabaseAway
@@ -251,6 +252,18 @@ async def test_a_moment_without_the_database_does_not_send_it_twice(
         clock.advance(mails.LEASE)
 
     assert len(relay.taken) == 1
+
+
+async def test_no_more_are_taken_than_there_is_room_for(ports: Ports, clock: FrozenClock) -> None:
+    """However the statement is planned: a lock in a subquery that is asked again finds others."""
+    await write(ports, *(f"{n}@example.org" for n in range(20)))
+
+    async with ports.db.transaction() as tx:
+        for plan in ("hashjoin", "mergejoin", "hashagg", "sort", "material"):
+            await tx.execute(text(f"SET LOCAL enable_{plan} = off"))
+        taken = await MailRepository(tx).claim(3, now=clock.now(), lease=mails.LEASE)
+
+    assert len(taken) == 3
 
 
 async def test_a_mail_that_is_in_hand_is_nobody_elses(
