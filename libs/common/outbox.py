@@ -187,10 +187,8 @@ class Relay:
             .cte("old")  # asked once: inside the IN it may find others for each row
         )
         async with self.database.transaction() as tx:
-            dropped = await tx.execute(
-                delete(OUTBOX).where(OUTBOX.c.id.in_(select(old.c.id))).returning(OUTBOX.c.id)
-            )
-            return len(dropped.all())
+            gone = delete(OUTBOX).where(OUTBOX.c.id.in_(select(old.c.id)))
+            return len((await tx.execute(gone.returning(OUTBOX.c.id))).all())
 
     def _must_look(self) -> bool:
         return self._looked != self._contact
