@@ -43,6 +43,8 @@ STABLE_SECONDS: Final = 600.0
 ASK_AGAIN_IN_OUTAGE: Final = 1.0
 
 _TIMEOUT_SECONDS: Final = 2.0
+_SLOW_SECONDS: Final = 0.25
+"""An error that comes sooner is one project's matter, and costs those of the others nothing."""
 _NOT_FOUND: Final = 404
 _NO_PROJECT: Final = "project_not_found"
 _MAX_KEPT: Final = 10_000
@@ -173,7 +175,8 @@ class AccountsProjects:
             SEALS_BROKEN.inc(is_broken)
             event = SEAL_BROKEN if is_broken else ACCOUNTS_AWAY
             log.warning(event, project_id=project_id, exc_info=away)
-            self._outage.note(is_on=not is_broken)
+            is_answer = is_broken or isinstance(away, httpx2.HTTPStatusError)
+            self._outage.note(is_on=not is_answer or time.monotonic() - asked_at > _SLOW_SECONDS)
             return None
         self._outage.note(is_on=False)
         return self._keep(project_id, _Kept(project, asked_at))

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from libs.common.clock import SystemClock
+from libs.common.contracts.accounts import ProviderConnectionAnswer
 from libs.common.crypto import SealingKey, SealingKeyring
 from libs.common.errors import Unavailable
 from libs.common.tokens import ServiceTokens
@@ -150,6 +151,27 @@ async def test_what_it_said_ends_in_the_end(asker: Asker, monkeypatch: pytest.Mo
     monkeypatch.setattr(accounts, "STABLE_SECONDS", FRESH)
     with pytest.raises(Unavailable):
         await asker.find()
+
+
+@pytest.mark.fault(92)
+async def test_one_projects_error_is_no_outage(
+    asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a project that accounts cannot show would keep the others from what is new."""
+    await asker.find()
+    show = asker.accounts._show  # noqa: SLF001  # what breaks is deep inside
+
+    def fail(project_id: str) -> ProviderConnectionAnswer:
+        if project_id == STRANGER:
+            raise RuntimeError
+        return show(project_id)
+
+    monkeypatch.setattr(asker.accounts, "_show", fail)
+    with pytest.raises(Unavailable):
+        await asker.find(STRANGER)
+    asker.accounts.connect(PROJECT, NEW)
+
+    assert base_url(await asker.find_when_old()) == NEW
 
 
 @pytest.mark.fault(92)
