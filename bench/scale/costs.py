@@ -17,7 +17,7 @@ from libs.ledger.states import Outcome, State
 
 BATCH = 32
 ALONE = 1
-"""How many requests go together: below that many a second, one at a time (decision 0032)."""
+"""How many requests go together. Where little is to do each goes alone (decision 0032)."""
 VERBS = ("accept", "claim", "finish", "look")
 
 _PROJECT = "prj_7"
